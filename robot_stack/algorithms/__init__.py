@@ -1,0 +1,1 @@
+"""What learns: one algorithm a file."""

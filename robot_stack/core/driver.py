@@ -34,3 +34,30 @@ class Driver(Protocol):
             history: the last observations, oldest first; at the start of an episode the first one is repeated.
         """
         ...
+
+
+@runtime_checkable
+class BatchDriver(Protocol):
+    """Decides for many episodes at once: the batched sibling of :class:`Driver`."""
+
+    @property
+    def history(self) -> int:
+        """How many of the last observations it needs to decide (1 or more)."""
+        ...
+
+    def reset(self, slot: int, instruction: str, seed: int) -> None:
+        """A new episode begins in ``slot``; forget the last one there."""
+        ...
+
+    def act(self, slots: Sequence[int], histories: Sequence[Sequence[Observation]]) -> list[ActionChunk]:
+        """Decide the next actions of several episodes.
+
+        Args:
+            slots: which episodes ask; each appears once.
+            histories: per slot the last observations, oldest first.
+
+        Returns:
+            One chunk per slot, in the order of ``slots``. An episode's result must not depend on which other
+            episodes share its batch (beyond floating-point rounding).
+        """
+        ...

@@ -1,0 +1,1 @@
+"""How well a policy does: held-out episodes, intervals, comparisons, reports."""

@@ -1,0 +1,1 @@
+"""Torch networks, noise processes and samplers."""

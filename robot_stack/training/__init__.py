@@ -1,0 +1,1 @@
+"""The one training loop, its run folders, checkpoints and logs."""
