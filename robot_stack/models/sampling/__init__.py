@@ -1,0 +1,1 @@
+"""Samplers: how the predictions of a denoising network become action chunks."""
