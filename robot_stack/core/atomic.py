@@ -15,6 +15,7 @@ from robot_stack.core.errors import StorageError
 _REMEDIES = {
     errno.ENOSPC: "free disk space and run the command again; nothing that was committed is lost",
     errno.EDQUOT: "the disk quota is used up; free space and run the command again",
+    errno.EFBIG: "the file is larger than the file system or a limit of this process allows",
     errno.EROFS: "the file system is read-only; choose another folder",
     errno.EACCES: "no permission to write here; choose another folder or change its permissions",
     errno.EPERM: "no permission to write here; choose another folder or change its permissions",

@@ -223,7 +223,8 @@ def _diff_fields(kind: str, mine: tuple[Field, ...], theirs: tuple[Field, ...]) 
         ):
             out.append(
                 f"the {kind} field {field.name!r} is limited to "
-                f"{other.low_array.tolist()}..{other.high_array.tolist()}, expected {field.low_array.tolist()}..{field.high_array.tolist()}"
+                f"{other.low_array.tolist()}..{other.high_array.tolist()}, "
+                f"expected {field.low_array.tolist()}..{field.high_array.tolist()}"
             )
     return out
 

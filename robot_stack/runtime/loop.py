@@ -140,15 +140,17 @@ def run_episode(
 ) -> EpisodeResult:
     """Run one episode with one driver.
 
-    Main arguments:
-
     Args:
         robot: what is driven.
         driver: what decides.
         task: what is to be done.
         seed: of the reset distribution and of the driver.
-
-    Other arguments: see :class:`EpisodeSpec` and :func:`episode`.
+        horizon: longest episode [control steps]; ``None`` takes the task's.
+        stop_on_success: end at the first step after which the goal is reached.
+        steps_after_success: so many more steps once the goal is reached.
+        clock: whose deadlines are kept; see :func:`episode`.
+        subscribers: told of the start, every step and the end.
+        driver_name: who decides, for the record.
     """
     spec = EpisodeSpec(seed, driver.history, horizon, stop_on_success, steps_after_success, driver_name)
     driver.reset(task.instruction, seed)
