@@ -10,6 +10,7 @@ from torch import Tensor
 
 from robot_stack.core.errors import ConfigError, require_name
 from robot_stack.models.noise_process import Noised
+from robot_stack.models.random_draws import draw_integers
 from robot_stack.models.sampling.ddim import DdimConfig, ddim_sampler
 from robot_stack.models.sampling.noise_levels import NoiseLevels, Prediction
 from robot_stack.models.sampling.step_table import StepTableSampler
@@ -62,7 +63,7 @@ class Diffusion:
         self, batch: int, *, generator: torch.Generator | None, device: torch.device | str = "cpu"
     ) -> Tensor:
         """Draw noise levels (B,) uniformly, as int64."""
-        return torch.randint(self.config.train_steps, (batch,), generator=generator, device=device)
+        return draw_integers(self.config.train_steps, (batch,), generator, device)
 
     def corrupt(self, clean: Tensor, noise: Tensor, times: Tensor) -> Noised:
         """Mix ``clean`` (B, T, A) with ``noise`` (B, T, A) at noise levels ``times`` (B,)."""

@@ -64,15 +64,16 @@ class Ema(Generic[M]):
         """Move the average towards ``module``; return the decay that was used."""
         decay = self.config.decay(self.step)
         pairs = list(zip(self.module.parameters(), module.parameters(), strict=True))
-        averaged = [(own, new) for own, new in pairs if new.requires_grad]
-        copied = [(own, new) for own, new in pairs if not new.requires_grad]
+        averaged: list[tuple[Tensor, Tensor]] = [(own, new) for own, new in pairs if new.requires_grad]
+        copied: list[tuple[Tensor, Tensor]] = [(own, new) for own, new in pairs if not new.requires_grad]
         copied += list(zip(self.module.buffers(), module.buffers(), strict=True))
         if averaged:
-            owns = [own for own, _ in averaged]
+            owns: list[Tensor] = [own for own, _ in averaged]
             news = [new.detach().to(own.dtype) for own, new in averaged]
-            torch._foreach_lerp_(owns, news, 1.0 - decay)
+            torch._foreach_lerp_(owns, news, 1.0 - decay)  # pyright: ignore[reportPrivateImportUsage]
         if copied:
-            torch._foreach_copy_([own for own, _ in copied], [new.detach() for _, new in copied])
+            kept: list[Tensor] = [own for own, _ in copied]
+            torch._foreach_copy_(kept, [new.detach() for _, new in copied])  # pyright: ignore[reportPrivateImportUsage]
         self.step += 1
         return decay
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from robot_stack.core.errors import ConfigError
 from robot_stack.models.noise_process import Noised
+from robot_stack.models.random_draws import draw_uniform
 from robot_stack.models.sampling.flow import EulerConfig, euler_sampler
 from robot_stack.models.sampling.step_table import StepTableSampler
 
@@ -55,7 +56,7 @@ class FlowMatching:
         self, batch: int, *, generator: torch.Generator | None, device: torch.device | str = "cpu"
     ) -> Tensor:
         """Draw times (B,) in [time_floor, 1], float32."""
-        draws = torch.rand(batch, generator=generator, device=device)
+        draws = draw_uniform((batch,), generator, device)
         if self.config.time_power != 1.0:
             draws = draws ** (1.0 / self.config.time_power)
         return self.config.time_floor + (1.0 - self.config.time_floor) * draws

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from robot_stack.models.denoiser import Denoiser
 from robot_stack.models.noise_process import NoiseProcess
+from robot_stack.models.random_draws import draw_normal_like
 
 
 def masked_mean(values: Tensor, valid: Tensor | None) -> Tensor:
@@ -52,13 +53,13 @@ def denoising_loss(
         process: diffusion or flow matching.
         actions: clean normalised chunks (B, T, A).
         cond: conditions (B, C).
-        generator: source of times and noise, on the device of ``actions``; ``None`` for torch's default.
+        generator: source of times and noise; ``None`` for torch's default.
         valid: (B, T) booleans, false for padding; ``None`` for all real. Diffusion Policy trains on padding too.
 
     Returns:
         The scalar loss.
     """
     times = process.sample_times(actions.shape[0], generator=generator, device=actions.device)
-    noise = torch.randn(actions.shape, generator=generator, device=actions.device, dtype=actions.dtype)
+    noise = draw_normal_like(actions, generator)
     noised = process.corrupt(actions, noise, times)
     return masked_mse(network(noised.noisy, noised.network_time, cond), noised.target, valid)

@@ -33,7 +33,7 @@ class NoiseProcess(Protocol):
     def sample_times(
         self, batch: int, *, generator: torch.Generator | None, device: torch.device | str = "cpu"
     ) -> Tensor:
-        """Draw process times (B,) for training; ``generator`` lives on ``device``."""
+        """Draw process times (B,) for training."""
         ...
 
     def corrupt(self, clean: Tensor, noise: Tensor, times: Tensor) -> Noised:

@@ -1,7 +1,7 @@
 """Beta schedules and inference time spacings of discrete diffusion.
 
-Numbers agree with diffusers' DDPMScheduler and DDIMScheduler bit for bit, in float32 like theirs: networks
-trained with those schedulers (Diffusion Policy, LeRobot) are sampled with exactly the noise levels they were trained on.
+Numbers agree with diffusers' DDPMScheduler and DDIMScheduler bit for bit, in float32 like theirs: networks trained
+with those schedulers (Diffusion Policy, LeRobot) are sampled with exactly the noise levels of their training.
 """
 
 from __future__ import annotations

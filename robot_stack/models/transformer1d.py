@@ -134,7 +134,7 @@ class DiffusionTransformer(nn.Module):
         return self.token_out(_norm_modulate(tokens, parts[-2], parts[-1]))
 
     def _init_weights(self) -> None:
-        """Xavier for the linear layers; zero for the adaLN layer and the output, so that training starts at identity."""
+        """Xavier for the linear layers; zero for the adaLN layer and the output: blocks start as identities."""
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from robot_stack.models.denoiser import Denoiser
+from robot_stack.models.random_draws import draw_normal_like
 from robot_stack.models.sampling.sampler import Modulations, WarmStart, check_warm_start, times_tensor
 
 
@@ -107,6 +108,5 @@ class StepTableSampler:
             clean = torch.add(step.clean_x * x, out, alpha=step.clean_out).clamp(-self.clip, self.clip)
             following = torch.add(following, clean, alpha=step.next_clean)
         if step.next_noise > 0.0:
-            z = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
-            following = torch.add(following, z, alpha=step.next_noise)
+            following = torch.add(following, draw_normal_like(x, generator), alpha=step.next_noise)
         return following
