@@ -1,0 +1,54 @@
+# make demo   sets everything up, then demonstrations -> dataset -> diffusion policy -> evaluation -> report
+# make test   sets everything up, then the tests
+# make help   the rest
+
+PYTHON ?= python3
+VENV ?= .venv
+OUT ?= demo_output
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+SETTINGS := pyproject.toml constraints.txt
+ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-slow check format type build check-lerobot bench study clean
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+		{ echo "Python 3.10 or newer is needed; name one with: make PYTHON=python3.11 ..."; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "the venv module is missing; on Debian: apt-get install python3-venv"; exit 1; }
+
+$(VENV)/.installed-run: $(SETTINGS) | $(BIN)/python
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[train,sim]'
+	@touch $@
+
+$(VENV)/.installed-dev: $(SETTINGS) | $(BIN)/python
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[train,sim,vision,dev]'
+	@touch $@ $(VENV)/.installed-run
+
+demo: $(VENV)/.installed-run  ## demonstrations, dataset, policies, evaluation, report (about 8 minutes on 2 cores)
+	$(BIN)/robot-stack demo --out $(OUT)
+
+test: $(VENV)/.installed-dev  ## the tests (under 15 minutes on 2 cores)
+	$(ONE_THREAD) $(BIN)/python -m pytest -q
+
+test-slow: $(VENV)/.installed-dev  ## the tests that take minutes each
+	$(ONE_THREAD) $(BIN)/python -m pytest -q -m slow
+
+check: $(VENV)/.installed-dev  ## formatting, lint, types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+
+format: $(VENV)/.installed-dev  ## format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+build: $(VENV)/.installed-dev  ## wheel and sdist, each installed into a fresh environment and tried
+	$(BIN)/python scripts/build_and_try.py
+
+clean:  ## remove what the targets above made
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
