@@ -60,8 +60,14 @@ class Ema(Generic[M]):
         self.module: M = copy.deepcopy(module).eval().requires_grad_(False)
 
     @torch.no_grad()
-    def update(self, module: M) -> float:
-        """Move the average towards ``module``; return the decay that was used."""
+    def update(self, module: M, hold: Tensor | None = None) -> float:
+        """Move the average towards ``module``; return the decay that was used.
+
+        Args:
+            module: the new weights.
+            hold: scalar on the device; 1 leaves the average bit for bit as it is, 0 (or ``None``) moves it. It is how
+                a trainer that has refused an update keeps the average too, without reading the flag back.
+        """
         decay = self.config.decay(self.step)
         pairs = list(zip(self.module.parameters(), module.parameters(), strict=True))
         averaged: list[tuple[Tensor, Tensor]] = [(own, new) for own, new in pairs if new.requires_grad]
