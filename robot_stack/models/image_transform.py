@@ -18,7 +18,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True)
 class ColorJitterConfig:
-    """Ranges of random colour changes, drawn once per sample. The defaults are those of the Large Behavior Models study.
+    """Ranges of random colour changes, drawn once per sample; defaults of the Large Behavior Models study.
 
     Args:
         brightness: factors of all channels.

@@ -125,7 +125,7 @@ def load_torchvision_weights(model: ResNet18, state: Mapping[str, Tensor] | Path
         raise CheckpointError(
             "the weights are not those of a torchvision resnet18",
             got=f"missing, unknown or of another shape: {', '.join(wrong[:8])}" + (", …" if len(wrong) > 8 else ""),
-            expected=f"{len(wanted)} tensors named as in torchvision.models.resnet18 with channels {model.config.channels}",
+            expected=f"the {len(wanted)} tensors of torchvision.models.resnet18 with channels {model.config.channels}",
         )
     with torch.no_grad():
         for name, tensor in wanted.items():

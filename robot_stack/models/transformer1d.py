@@ -53,8 +53,8 @@ class AdaLnBlock(nn.Module):
     def forward(self, x: Tensor, modulation: tuple[Tensor, ...]) -> Tensor:
         """Apply to tokens (B, T, D) with (shift, scale, gate) of attention and of the feed-forward, each (B, 1, D)."""
         shift_a, scale_a, gate_a, shift_m, scale_m, gate_m = modulation
-        x = torch.addcmul(x, gate_a, self._attend(_norm_modulate(x, shift_a, scale_a)))
-        return torch.addcmul(x, gate_m, self._feed_forward(_norm_modulate(x, shift_m, scale_m)))
+        x = torch.addcmul(x, gate_a, self._attend(norm_modulate(x, shift_a, scale_a)))
+        return torch.addcmul(x, gate_m, self._feed_forward(norm_modulate(x, shift_m, scale_m)))
 
     def _attend(self, x: Tensor) -> Tensor:
         batch, length, width = x.shape
@@ -131,7 +131,7 @@ class DiffusionTransformer(nn.Module):
         tokens = self.token_in(x) + self.positions[: x.shape[1]]
         for index, block in enumerate(self.blocks):
             tokens = block(tokens, parts[6 * index : 6 * index + 6])
-        return self.token_out(_norm_modulate(tokens, parts[-2], parts[-1]))
+        return self.token_out(norm_modulate(tokens, parts[-2], parts[-1]))
 
     def _init_weights(self) -> None:
         """Xavier for the linear layers; zero for the adaLN layer and the output: blocks start as identities."""
@@ -146,7 +146,7 @@ class DiffusionTransformer(nn.Module):
             nn.init.zeros_(layer.bias)
 
 
-def _norm_modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+def norm_modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
     """Layer norm without own parameters, then ``x * (1 + scale) + shift``."""
     normed = F.layer_norm(x, x.shape[-1:], eps=1e-6)
     return torch.addcmul(normed + shift, normed, scale)

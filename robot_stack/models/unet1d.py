@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from robot_stack.core.errors import ConfigError, ShapeError
+from robot_stack.models.conv1d import Conv1d, Upsample1d
 from robot_stack.models.embeddings import TimeEmbedding
 
 
@@ -47,7 +48,7 @@ class ConvBlock(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int, groups: int) -> None:
         super().__init__()
-        self.conv = nn.Conv1d(in_channels, out_channels, kernel_size, padding=kernel_size // 2)
+        self.conv = Conv1d(in_channels, out_channels, kernel_size, padding=kernel_size // 2)
         self.norm = nn.GroupNorm(groups, out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -62,7 +63,7 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.first = ConvBlock(in_channels, out_channels, config.kernel_size, config.groups)
         self.second = ConvBlock(out_channels, out_channels, config.kernel_size, config.groups)
-        self.skip = nn.Conv1d(in_channels, out_channels, 1) if in_channels != out_channels else nn.Identity()
+        self.skip = Conv1d(in_channels, out_channels, 1) if in_channels != out_channels else nn.Identity()
         self.film_sizes = [out_channels] * (2 if config.film_scale else 1)
 
     def forward(self, x: Tensor, film: tuple[Tensor, ...]) -> Tensor:
@@ -101,7 +102,7 @@ class ConditionalUnet1d(nn.Module):
         for level, (before, after) in enumerate(zip((action_dim, *dims[:-1]), dims, strict=True)):
             self.down.append(nn.ModuleList([ResidualBlock(before, after, config), ResidualBlock(after, after, config)]))
             if level < len(dims) - 1:
-                self.downsample.append(nn.Conv1d(after, after, 3, stride=2, padding=1))
+                self.downsample.append(Conv1d(after, after, 3, stride=2, padding=1))
         self.middle = nn.ModuleList([ResidualBlock(dims[-1], dims[-1], config) for _ in range(2)])
         self.up = nn.ModuleList()
         self.upsample = nn.ModuleList()
@@ -109,9 +110,9 @@ class ConditionalUnet1d(nn.Module):
             self.up.append(
                 nn.ModuleList([ResidualBlock(2 * before, after, config), ResidualBlock(after, after, config)])
             )
-            self.upsample.append(nn.ConvTranspose1d(after, after, 4, stride=2, padding=1))
+            self.upsample.append(Upsample1d(after))
         self.final = ConvBlock(dims[0], dims[0], config.kernel_size, groups=config.groups)
-        self.out = nn.Conv1d(dims[0], action_dim, 1)
+        self.out = Conv1d(dims[0], action_dim, 1)
         self._film_sizes = [size for block in self.residual_blocks() for size in block.film_sizes]
         self.film_time = nn.Linear(config.time_embed_dim, sum(self._film_sizes), bias=False)
         self.film_cond = nn.Linear(cond_dim, sum(self._film_sizes))

@@ -57,7 +57,7 @@ class ImageEncoder(nn.Module):
         self.out = nn.Linear(pooled, config.feature_dim) if config.feature_dim is not None else None
         self.feature_dim = pooled if config.feature_dim is None else config.feature_dim
         if config.channels_last:
-            self.backbone.to(memory_format=torch.channels_last)
+            self.backbone.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
     def forward(self, images: Tensor) -> Tensor:
         """Encode (N, 3, H, W) floating images."""
