@@ -71,9 +71,7 @@ class Executor(ABC):
             One outcome for each item; an error of one item does not stop the others.
         """
 
-    def map(
-        self, function: Callable[[Item], Value], items: Iterable[Item], *, ordered: bool = True
-    ) -> Iterator[Value]:
+    def map(self, function: Callable[[Item], Value], items: Iterable[Item], *, ordered: bool = True) -> Iterator[Value]:
         """Like :meth:`outcomes`, but yields values and raises the first error.
 
         Raises:
