@@ -76,7 +76,12 @@ class Ema(Generic[M]):
         if averaged:
             owns: list[Tensor] = [own for own, _ in averaged]
             news = [new.detach().to(own.dtype) for own, new in averaged]
-            torch._foreach_lerp_(owns, news, 1.0 - decay)  # pyright: ignore[reportPrivateImportUsage]
+            if hold is None:
+                torch._foreach_lerp_(owns, news, 1.0 - decay)  # pyright: ignore[reportPrivateImportUsage]
+            else:
+                moves = torch._foreach_sub(news, owns)  # pyright: ignore[reportPrivateImportUsage]
+                torch._foreach_mul_(moves, (1.0 - decay) * (1.0 - hold))  # pyright: ignore[reportPrivateImportUsage]
+                torch._foreach_add_(owns, moves)  # pyright: ignore[reportPrivateImportUsage]
         if copied:
             kept: list[Tensor] = [own for own, _ in copied]
             torch._foreach_copy_(kept, [new.detach() for _, new in copied])  # pyright: ignore[reportPrivateImportUsage]
