@@ -17,9 +17,9 @@ from robot_stack.algorithms.algorithm import Batch
 
 @runtime_checkable
 class BatchSource(Protocol):
-    """An endless source of batches whose order can be resumed."""
+    """An endless iterator of batches whose order can be resumed, e.g. :class:`robot_stack.datasets.stream.BatchStream`."""
 
-    def next_batch(self) -> Mapping[str, np.ndarray | Tensor]:
+    def __next__(self) -> Mapping[str, np.ndarray | Tensor]:
         """This process's share of the next batch."""
         ...
 
@@ -32,8 +32,8 @@ class BatchSource(Protocol):
         ...
 
 
-class Prefetcher:
-    """Draws batches ahead on a thread; use it as a context manager.
+class DeviceFeed:
+    """Draws batches ahead on a thread and puts them on the device; use it as a context manager.
 
     Args:
         source: drawn from by the thread alone while the block lasts.
@@ -50,7 +50,7 @@ class Prefetcher:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="prefetch", daemon=True) if depth else None
 
-    def next_batch(self) -> Batch:
+    def __next__(self) -> Batch:
         """The next batch, on the device.
 
         Raises:
@@ -89,7 +89,7 @@ class Prefetcher:
             return
 
     def _draw(self) -> tuple[Batch, dict[str, Any]]:
-        batch = {name: self._tensor(value) for name, value in self.source.next_batch().items()}
+        batch = {name: self._tensor(value) for name, value in next(self.source).items()}
         return batch, self.source.state_dict()
 
     def _tensor(self, value: np.ndarray | Tensor) -> Tensor:

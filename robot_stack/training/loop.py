@@ -16,7 +16,7 @@ from torch import Tensor
 from robot_stack.algorithms.algorithm import Algorithm, Batch, step_seed
 from robot_stack.core.errors import CheckpointError, ConfigError, NonFiniteLossError
 from robot_stack.training.checkpoint import Checkpoint
-from robot_stack.training.data import BatchSource, Prefetcher
+from robot_stack.training.data import BatchSource, DeviceFeed
 from robot_stack.training.distributed import Distribution
 from robot_stack.training.interrupt import StopRequest
 from robot_stack.training.layer_noise import borrowed_generator
@@ -111,10 +111,11 @@ def train(
         if config.tensorboard:
             report.open_tensorboard(resumed_from)
         with (
-            Prefetcher(batches, distribution.device, config.prefetch) as feed,
+            DeviceFeed(batches, distribution.device, config.prefetch) as feed,
             borrowed_generator(distribution.device) as seed_layers,
         ):
-            return TrainResult(algorithm.step, loop.go(feed, seed_layers, stop), resumed_from)
+            ending = loop.go(feed, seed_layers, stop)
+        return TrainResult(algorithm.step, ending, resumed_from)
 
 
 class _Loop:
@@ -157,7 +158,7 @@ class _Loop:
         return head[0]
 
     def go(
-        self, feed: Prefetcher, seed_layers: Callable[[int], None], stop: StopRequest
+        self, feed: DeviceFeed, seed_layers: Callable[[int], None], stop: StopRequest
     ) -> Literal["finished", "interrupted"]:
         """Update until the end or until asked to stop."""
         config, algorithm = self.config, self.algorithm
@@ -165,7 +166,7 @@ class _Loop:
         while algorithm.step < config.steps:
             asked = time.perf_counter()
             before = feed.state_dict()
-            batch = feed.next_batch()
+            batch = next(feed)
             waited += time.perf_counter() - asked
             seed_layers(step_seed(config.seed, algorithm.step + 1, self.distribution.rank))
             self.meter.add(algorithm.update(batch))
