@@ -26,7 +26,7 @@ class ImageEncoderConfig:
         pooling: ``spatial_softmax`` keeps where things are, ``mean`` averages over the image.
         keypoints: of the spatial softmax.
         feature_dim: size of the result; ``None`` ends after pooling, without Linear and ReLU.
-        channels_last: store activations with channels innermost, which convolutions on GPUs like.
+        channels_last: keep activations with channels innermost, which convolutions like (weights stay contiguous).
     """
 
     resnet: ResNet18Config = field(default_factory=ResNet18Config)
@@ -56,8 +56,6 @@ class ImageEncoder(nn.Module):
             pooled = 2 * config.keypoints
         self.out = nn.Linear(pooled, config.feature_dim) if config.feature_dim is not None else None
         self.feature_dim = pooled if config.feature_dim is None else config.feature_dim
-        if config.channels_last:
-            self.backbone.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
     def forward(self, images: Tensor) -> Tensor:
         """Encode (N, 3, H, W) floating images."""
