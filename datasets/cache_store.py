@@ -2,7 +2,8 @@
 
 A *generation* is a folder of arrays with a manifest of its source files. It is built in a temporary folder, made
 durable, and renamed into place: it is either there whole or not at all. When a dataset has grown, the new generation
-copies the rows of the unchanged source files from the old one and decodes only the rest. Deleting a cache is always safe.
+copies the rows of the unchanged source files from the old one and decodes only the rest. Deleting a cache is always
+safe.
 """
 
 from __future__ import annotations

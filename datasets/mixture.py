@@ -102,7 +102,7 @@ class Mixture:
         before, after = self.counts(first), self.counts(first + count)
         source = np.repeat(np.arange(len(self.sources)), np.subtract(after, before))
         if len(self.sources) > 1:
-            source = source[np.random.Generator(np.random.Philox(key=[seed, first])).permutation(count)]
+            source = source[np.random.Generator(np.random.Philox(key=[seed % 2**64, first])).permutation(count)]
         window = np.empty(count, dtype=np.int64)
         for i, part in enumerate(self.sources):
             slots = np.flatnonzero(source == i)

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-
 from robot_stack.core.errors import CheckpointError, ConfigError
 from robot_stack.datasets.mixture import Mixture, Source
 from robot_stack.datasets.windows import Batch, Windows
@@ -72,7 +71,9 @@ class BatchStream:
         return {"version": _STATE_VERSION, "step": self.step, **self._identity()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where a stream over the same data stood; the number of processes may differ if the global batch is kept.
+        """Go on where a stream over the same data stood.
+
+        The number of processes may be another one as long as the global batch is the same.
 
         Raises:
             CheckpointError: if the data, the seed or the global batch differ, naming what does.

@@ -16,6 +16,7 @@ from typing import Any
 
 import av
 import numpy as np
+from av.error import FFmpegError
 from av.video.reformatter import VideoReformatter
 
 from robot_stack.core.errors import VideoError
@@ -77,7 +78,7 @@ def read_seek_table(path: Path) -> SeekTable:
                 (p.pts, p.pos, p.size, p.is_keyframe) for p in container.demux(stream) if p.pts is not None and p.size
             ]
             codec, extradata, time_base = context.name, bytes(context.extradata or b""), stream.time_base
-    except (av.FFmpegError, OSError) as error:
+    except (FFmpegError, OSError) as error:
         reason = f"{path.stat().st_size} bytes; {error}" if path.exists() else "no such file"
         raise VideoError(
             "a video file cannot be opened: it is missing, cut short or damaged", where=path, got=reason, remedy=_REMEDY
@@ -145,7 +146,7 @@ class PacketDecoder:
                     return self._to_rgb.reformat(frame, format="rgb24").to_ndarray()
                 if frame.pts > pts:
                     break
-        except (av.FFmpegError, OSError) as error:
+        except (FFmpegError, OSError) as error:
             self._table = None
             raise _undecodable(table, number, str(error)) from error
         self._table = None

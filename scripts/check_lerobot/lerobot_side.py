@@ -1,8 +1,8 @@
 """The half of the LeRobot check that runs inside LeRobot's own environment; robot_stack is not importable here.
 
 commands:
-    write ROOT [--video-size N] [--fps F]   LeRobot writes a dataset of the known episodes in known_episodes.py
-    dump ROOT OUT                           LeRobot loads a dataset and saves every value and frame to OUT (.npz)
+    write ROOT [--size PIXELS] [--episodes N]   LeRobot writes a dataset of the episodes in known_episodes.py
+    dump ROOT OUT                               LeRobot loads a dataset and saves every value and frame to OUT (.npz)
 """
 
 from __future__ import annotations
@@ -18,18 +18,19 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from known_episodes import FPS, KnownEpisodes
+from known_episodes import FPS, LENGTHS, KnownEpisodes
 from lerobot.datasets.lerobot_dataset import LeRobotDataset
 
 
-def write(root: Path, size: int) -> None:
+def write(root: Path, size: int, episodes: int) -> None:
     """Write the known episodes with LeRobot's own recorder.
 
     Args:
         root: folder to create.
         size: image side [pixel].
+        episodes: how many.
     """
-    known = KnownEpisodes(size=size)
+    known = KnownEpisodes(size=size, num_episodes=episodes)
     dataset = LeRobotDataset.create(
         repo_id="check/known",
         fps=FPS,
@@ -81,7 +82,8 @@ def dump(root: Path, out: Path) -> None:
         },
         "texts": texts,
     }
-    np.savez(out, **arrays, __facts__=np.frombuffer(json.dumps(facts).encode(), dtype=np.uint8))
+    arrays["__facts__"] = np.frombuffer(json.dumps(facts).encode(), dtype=np.uint8)
+    np.savez_compressed(out, allow_pickle=False, **arrays)
 
 
 def main() -> None:
@@ -91,6 +93,7 @@ def main() -> None:
     writing = commands.add_parser("write")
     writing.add_argument("root", type=Path)
     writing.add_argument("--size", type=int, default=64)
+    writing.add_argument("--episodes", type=int, default=len(LENGTHS))
     dumping = commands.add_parser("dump")
     dumping.add_argument("root", type=Path)
     dumping.add_argument("out", type=Path)
@@ -98,7 +101,7 @@ def main() -> None:
     logging.disable(logging.INFO)
     torch.set_num_threads(1)
     if args.command == "write":
-        write(args.root, args.size)
+        write(args.root, args.size, args.episodes)
     else:
         dump(args.root, args.out)
 
