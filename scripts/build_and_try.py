@@ -1,0 +1,60 @@
+"""Build the wheel and the source archive, install each into a fresh environment, and try them there."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import venv
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def build(kind: str, out: Path) -> Path:
+    """Build ``"wheel"`` or ``"sdist"`` into ``out``; returns the file."""
+    code = f"import setuptools.build_meta as b, sys; b.build_{kind}(sys.argv[1])"
+    before = set(out.iterdir())
+    subprocess.run([sys.executable, "-c", code, str(out)], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    (made,) = set(out.iterdir()) - before
+    return made
+
+
+def try_it(archive: Path, folder: Path) -> None:
+    """Install ``archive`` without extras into a new environment and run the command line there."""
+    venv.create(folder, with_pip=True)
+    python = folder / "bin" / "python"
+    install = [str(python), "-m", "pip", "install", "--quiet", "--constraint", str(ROOT / "constraints.txt")]
+    subprocess.run([*install, str(archive)], check=True)
+    code = "import robot_stack.core.robot, robot_stack.datasets.reader, sys; assert 'torch' not in sys.modules"
+    subprocess.run([str(python), "-P", "-c", code], check=True, cwd=folder)
+    for arguments in (["--help"], ["--version"], ["data", "--help"], ["doctor", "--help"]):
+        subprocess.run(
+            [str(folder / "bin" / "robot-stack"), *arguments], check=True, cwd=folder, stdout=subprocess.DEVNULL
+        )
+
+
+def top_level(wheel: Path) -> set[str]:
+    """First folders of the files in a wheel."""
+    return {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
+
+
+def main() -> int:
+    with tempfile.TemporaryDirectory() as temporary:
+        out = ROOT / "dist"
+        out.mkdir(exist_ok=True)
+        for old in out.iterdir():
+            old.unlink()
+        for kind in ("wheel", "sdist"):
+            archive = build(kind, out)
+            print(f"{archive.name}: {archive.stat().st_size / 1e6:.2f} MB")
+            if kind == "wheel":
+                print(f"  top level: {', '.join(sorted(top_level(archive)))}")
+            try_it(archive, Path(temporary) / kind)
+            print("  installs and runs without extras")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
