@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from multiprocessing import connection
 from types import TracebackType
@@ -33,6 +33,9 @@ from robot_stack.core.errors import ConfigError, RobotStackError, ShapeError
 from robot_stack.runtime.hosts import Abort, Answers, Event, Host, HostDied, LocalHost, ProcessHost, Start
 from robot_stack.runtime.processes import WorkerDiedError
 from robot_stack.runtime.slots import Ask, EpisodeFailure, EpisodeJob, EpisodeOutcome, failure_of
+
+
+Outcomes = Generator[EpisodeOutcome, None, None]
 
 
 class FleetError(RobotStackError):
@@ -92,7 +95,7 @@ class Fleet:
         self._hosts: list[Host] = []
         self._run = 0
 
-    def run(self, jobs: Iterable[EpisodeJob], driver: BatchDriver | None = None) -> Iterator[EpisodeOutcome]:
+    def run(self, jobs: Iterable[EpisodeJob], driver: BatchDriver | None = None) -> Outcomes:
         """Run episodes.
 
         Args:

@@ -191,7 +191,7 @@ class Slots:
         self._break_off(run)
 
     def advance(self) -> Ask | tuple[int, EpisodeOutcome] | None:
-        """Take one episode to its next question (:class:`Ask`), its end ``(slot, outcome)``, or its next own decision."""
+        """Take one episode to its next decision; tells its question (:class:`Ask`) or its end ``(slot, outcome)``."""
         slot = self.queue.popleft()
         run = self.running[slot]
         try:
