@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from robot_stack.core.config_json import fingerprint_of
-from robot_stack.core.errors import ConfigError, EmbodimentMismatchError, ShapeError, require_name
+from robot_stack.core.errors import ConfigError, EmbodimentMismatchError, NonFiniteError, ShapeError, require_name
 from robot_stack.core.fields import CameraSpec, Field, slices_of, stack_limits
 from robot_stack.core.safety_limits import SafetyLimits
 
@@ -127,6 +127,7 @@ class Embodiment:
 
         Raises:
             ShapeError: if it has another shape.
+            NonFiniteError: if it holds NaN or infinity; the message names the numbers.
         """
         array = np.asarray(action, dtype=np.float64)
         if array.shape != (self.action_size,):
@@ -135,6 +136,12 @@ class Embodiment:
                 where=f"embodiment {self.name!r}",
                 got=array.shape,
                 expected=f"({self.action_size},) = {', '.join(f'{f.name}[{f.size}]' for f in self.action)}",
+            )
+        finite = np.isfinite(array)
+        if not finite.all():
+            bad = [name for name, ok in zip(self.action_names, finite, strict=True) if not ok]
+            raise NonFiniteError(
+                "an action is not finite", where=f"embodiment {self.name!r}", got=", ".join(bad), expected="numbers"
             )
         return array
 
