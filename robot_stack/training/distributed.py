@@ -7,6 +7,7 @@ environment that :func:`open_distribution` reads. Only rank 0 writes; no file sy
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 from collections.abc import Iterator
@@ -122,8 +123,11 @@ def open_distribution(device: str = "auto") -> Iterator[Distribution]:
     dist.init_process_group(backend="nccl" if place.type == "cuda" else "gloo")
     try:
         yield Distribution(dist.get_rank(), world_size, place)
+        # Leave together: a process that ends while its last reduction is being put away by a thread of gloo aborts.
+        dist.barrier()
     finally:
         dist.destroy_process_group()
+        gc.collect()
 
 
 def _environment(name: str, default: int) -> int:
