@@ -1,7 +1,7 @@
-"""Reading robomimic's HDF5 files: ``data/demo_*/{obs,actions,rewards,dones}``, ``mask/*`` and the ``env_args`` attribute.
+"""Reading robomimic's HDF5 files: ``data/demo_*/{obs,actions,rewards,dones}``, ``mask/*`` and ``env_args``.
 
 Layout: robomimic's documentation ("Dataset Structure", github.com/ARISE-Initiative/robomimic) and its script
-``dataset_states_to_obs.py``. ``obs[t]`` is what was seen before ``actions[t]``; ``rewards[t]`` and ``dones[t]`` follow it.
+``dataset_states_to_obs.py``. ``obs[t]`` is what was seen before ``actions[t]``; ``rewards[t]``, ``dones[t]`` follow it.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ class RobomimicFile:
 
     @property
     def control_hz(self) -> float | None:
-        """robosuite's ``control_freq`` [Hz]; ``None`` when the file does not say."""
+        """The ``control_freq`` of robosuite [Hz]; ``None`` when the file does not say."""
         rate = (self.env_args.get("env_kwargs") or {}).get("control_freq")
         return float(rate) if rate else None
 
@@ -227,7 +227,7 @@ class RobomimicFile:
 
     def _read_masks(self) -> dict[str, tuple[str, ...]]:
         masks = {}
-        for key in self._file["mask"] if "mask" in self._file else ():
+        for key in self._file.get("mask", ()):
             listed = tuple(_text(entry) for entry in self._load(self._file["mask"], key, slice(None)))
             for name in listed:
                 require_name("demonstration", name, self.names, where=f"{self.path}, /mask/{key}")
