@@ -1,7 +1,7 @@
 """Scripted experts for the Meta-World tasks, as drivers with adjustable noise.
 
-The scripts are metaworld's own policies (``metaworld.policies.ENV_POLICY_MAP``), and ours where those succeed too rarely
-(:mod:`robot_stack.sim.metaworld_experts`).
+The scripts are metaworld's own policies (``metaworld.policies.ENV_POLICY_MAP``), and ours where those succeed too
+rarely (:mod:`robot_stack.sim.metaworld_experts`).
 """
 
 from __future__ import annotations

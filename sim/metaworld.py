@@ -34,6 +34,9 @@ CAMERAS: dict[str, str] = {
 }
 """Every camera and the body it is mounted on; empty: fixed in the world."""
 
+UPSIDE_DOWN = ("corner", "corner2", "corner3")
+"""Cameras that hang upside down in Meta-World's models; their images are turned by half a turn."""
+
 CONTROL_HZ = 80.0
 """Five simulation steps of 2.5 ms a control step."""
 
@@ -49,7 +52,7 @@ STATE: tuple[Field, ...] = (
     *(Field(f"previous_{f.name}", f.size, f.unit, tuple(f"previous_{n}" for n in f.element_names)) for f in _NOW),
     Field("goal_position", 3, "m", tuple(f"goal_{n}" for n in XYZ)),
 )
-"""Meta-World's 39 numbers: hand, gripper (0 closed, 1 open = 0.1 m), up to two objects; the same one control step ago; goal.
+"""Meta-World's 39 numbers: hand, gripper (1: fingers 0.1 m apart), up to two objects; the same a step ago; goal.
 
 Absent objects are zeros. Quaternions are as Meta-World gives them: wxyz in tasks that read MuJoCo's, xyzw in tasks that
 convert a rotation matrix; within one task the order never changes.
@@ -170,8 +173,9 @@ class MetaWorldRobot:
             largest = (max(480, config.image_height), max(640, config.image_width))
             self._renderer = OffscreenRenderer(self.sim.model, *largest, config.quality)
         number = self.sim.model.camera(camera).id
-        image = self._renderer.render(self.sim.data, number, height or config.image_height, width or config.image_width)
-        return image
+        rows, columns = height or config.image_height, width or config.image_width
+        image = self._renderer.render(self.sim.data, number, rows, columns)
+        return np.ascontiguousarray(image[::-1, ::-1]) if camera in UPSIDE_DOWN else image
 
     def stop(self, reason: str) -> None:
         """Nothing moves between commands."""

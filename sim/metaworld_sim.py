@@ -1,7 +1,7 @@
 """One Meta-World environment as a simulator that forgets everything at reset and wastes nothing per step.
 
-Meta-World's own ``reset(seed)`` ignores the seed, and a start depends on what ran before: bodies and sites stay where the
-last episode put them, and some goals are read from them. Here every reset begins from the state right after
+Meta-World's own ``reset(seed)`` ignores the seed, and a start depends on what ran before: bodies and sites stay where
+the last episode put them, and some goals are read from them. Here every reset begins from the state right after
 construction. For equal start vectors and equal actions the trajectory equals, bit for bit, the one of a freshly made
 ``metaworld`` environment after ``set_task`` (tests/sim/test_metaworld_raw.py).
 """

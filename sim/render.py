@@ -1,16 +1,18 @@
 """Offscreen images of MuJoCo models, without a display, and a way out when no backend works.
 
-The graphics backend is chosen when the first image is asked for, not at import: ``MUJOCO_GL`` if it is set, otherwise EGL
-or OSMesa where no display is there, otherwise GLFW. No environment variable is changed for other code.
+The graphics backend is chosen when the first image is asked for, not at import: ``MUJOCO_GL`` if it is set, otherwise
+EGL or OSMesa where no display is there, otherwise GLFW. No environment variable is changed for other code.
 """
 
 from __future__ import annotations
 
+import atexit
 import ctypes.util
 import importlib
 import os
 import subprocess
 import sys
+import weakref
 from typing import Any, Literal
 
 import numpy as np
@@ -18,7 +20,7 @@ import numpy as np
 from robot_stack.core.errors import RenderError
 
 Quality = Literal["fast", "full"]
-"""``"fast"``: no shadows, reflections and multisampling (about a tenth of the cost on a CPU); ``"full"``: all of them."""
+"""``"fast"``: no shadows, reflections and multisampling, far cheaper on a CPU; ``"full"``: all of them."""
 
 BACKENDS = ("egl", "osmesa", "glfw")
 """Backends in the order in which they are tried without a display."""
@@ -27,6 +29,9 @@ WAY_OUT = (
     "install a software renderer: on Debian and Ubuntu 'apt-get install libegl1 libegl-mesa0 libgl1-mesa-dri' and set "
     "MUJOCO_GL=egl, or 'apt-get install libosmesa6' and set MUJOCO_GL=osmesa; or work without cameras"
 )
+
+_LIVE: weakref.WeakSet[OffscreenRenderer] = weakref.WeakSet()
+"""Renderers that hold a graphics context: freed before the interpreter and its drivers go."""
 
 _OFF = ("0", "off", "false", "disable", "disabled")
 
@@ -91,6 +96,10 @@ class OffscreenRenderer:
         self._model, self._context, self._gl = model, None, None
         try:
             self._gl = importlib.import_module(f"mujoco.{backend}").GLContext(width, height)
+            if not _LIVE:
+                atexit.unregister(_close_all)
+                atexit.register(_close_all)  # after the driver's own exit hook, so that it runs before it
+            _LIVE.add(self)
             self._gl.make_current()
             self._context = _make_context(model, height, width, quality)
         except Exception as error:  # every driver fails in its own way
@@ -134,7 +143,10 @@ class OffscreenRenderer:
         return np.ascontiguousarray(image[::-1])
 
     def close(self) -> None:
-        """Free the graphics context; idempotent."""
+        """Free the graphics context; idempotent.
+
+        MuJoCo frees a context's textures by number in whichever context is current, so the right one must be current.
+        """
         if self._context is not None:
             self._gl.make_current()
             self._context.free()
@@ -142,6 +154,14 @@ class OffscreenRenderer:
         if self._gl is not None:
             self._gl.free()
             self._gl = None
+
+    def __del__(self) -> None:
+        self.close()
+
+
+def _close_all() -> None:
+    for renderer in list(_LIVE):
+        renderer.close()
 
 
 def check_rendering() -> str:
