@@ -60,7 +60,7 @@ def compare(reference_class: type, action_dim: int, cond_dim: int, config: Unet1
         mine.square().mean().backward()
         gradient = reference.down_modules[0][0].blocks[0].block[0].weight.grad
         result[f"max_abs_gradient_batch_{batch}"] = (
-            (gradient - ours.down[0][0].first.conv.weight.grad).abs().max().item()
+            (gradient - ours.residual_blocks()[0].first.conv.weight.grad).abs().max().item()
         )
     result["largest_output"] = theirs.abs().max().item()
     return result

@@ -48,10 +48,12 @@ def test_outputs_and_gradients_of_the_reference_are_reproduced(tag, naming):
     output = network(tensors["x"], tensors["time"], tensors["cond"])
     torch.testing.assert_close(output, tensors["output"], atol=2e-6, rtol=2e-6)
     output.square().sum().backward()
-    first_conv = network.down[0][0].first.conv.weight.grad
+    first_conv = network.residual_blocks()[0].first.conv.weight.grad
     torch.testing.assert_close(first_conv, tensors["gradient_first_conv"], atol=2e-4, rtol=1e-4)
     rows = network.residual_blocks()[-1].film_sizes
-    film = torch.cat((network.film_time.weight.grad, network.film_cond.weight.grad), dim=1)[-sum(rows) :]
+    time_grad, cond_grad = network.film_time.weight.grad, network.film_cond.weight.grad
+    assert time_grad is not None and cond_grad is not None
+    film = torch.cat((time_grad, cond_grad), dim=1)[-sum(rows) :]
     torch.testing.assert_close(film, tensors["gradient_last_film"], atol=2e-4, rtol=1e-4)
 
 
@@ -74,7 +76,7 @@ def test_default_sizes_have_the_published_number_of_parameters():
 def test_film_is_one_linear_layer_over_time_and_condition(generator):
     """Independent re-derivation of one residual block from the formulas."""
     network = ConditionalUnet1d(2, 3, TINY).double()
-    block = network.down[0][0]
+    block = network.residual_blocks()[0]
     x = torch.randn(4, 2, 12, generator=generator, dtype=torch.float64)
     time, cond = torch.tensor([3, 8, 50, 99]), torch.randn(4, 3, generator=generator, dtype=torch.float64)
     film = network.modulation(network.encode_times(time), network.encode_cond(cond))[:, :16]
