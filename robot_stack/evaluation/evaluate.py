@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -36,11 +34,13 @@ from robot_stack.evaluation.rollout_video import FilmRecorder, FilmReport
 from robot_stack.evaluation.stopwatch import Stopwatch
 from robot_stack.runtime.fleet import Fleet
 from robot_stack.runtime.loop import EpisodeSpec
+from robot_stack.runtime.makers import describe_maker
 from robot_stack.runtime.progress import Progress, ProgressListener, ignore_progress
 from robot_stack.runtime.slots import DriverMaker, EpisodeJob, EpisodeOutcome
 
 RESULT_FILE = "evaluation.json"
 JOURNAL_FILE = "episodes.jsonl"
+USUAL = EvaluationConfig()
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Subject:
 def evaluate(
     world: WorldMaker,
     subject: Subject,
-    config: EvaluationConfig = EvaluationConfig(),
+    config: EvaluationConfig = USUAL,
     *,
     fleet: Fleet,
     folder: str | Path | None = None,
@@ -98,19 +98,6 @@ def evaluate(
         evaluation = _Evaluation(world, subject, config, None if folder is None else Path(folder), progress)
         stack.callback(evaluation.close)
         return evaluation.run(fleet)
-
-
-def describe_maker(maker: Any) -> dict[str, Any]:
-    """A function or a ``functools.partial`` of one as plain data: what it is called and its arguments.
-
-    Raises:
-        ConfigError: if an argument is not plain data.
-    """
-    if isinstance(maker, functools.partial):
-        inner = describe_maker(maker.func)
-        return {**inner, "arguments": to_plain(list(maker.args)), "keywords": to_plain(maker.keywords)}
-    name = getattr(maker, "__qualname__", type(maker).__qualname__)
-    return {"maker": f"{getattr(maker, '__module__', '')}.{name}"}
 
 
 class _Evaluation:

@@ -1,4 +1,4 @@
-"""The episodes of an evaluation as they finish, one JSON line each, so that a killed evaluation goes on where it was."""
+"""The episodes of an evaluation as they finish, one JSON line each: a killed evaluation goes on where it was."""
 
 from __future__ import annotations
 

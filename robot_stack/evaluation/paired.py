@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import optimize, special
@@ -114,7 +115,8 @@ def tango(table: PairedTable, confidence: float = 0.95) -> Difference:
     def end(sign: float, bound: float) -> float:
         if abs(value) >= edge and sign * value > 0:
             return bound
-        return float(optimize.brentq(lambda d: _tango_score(table, d) + sign * z, value, bound * edge, xtol=1e-12))
+        root: Any = optimize.brentq(lambda d: _tango_score(table, d) + sign * z, value, bound * edge, xtol=1e-12)
+        return float(root)
 
     return Difference(value, end(-1.0, -1.0), end(1.0, 1.0), confidence, "tango")
 
@@ -163,8 +165,8 @@ def _phi(table: PairedTable) -> float:
 
 
 def bootstrap(
-    first: Sequence[float],
-    second: Sequence[float],
+    first: Sequence[float] | np.ndarray,
+    second: Sequence[float] | np.ndarray,
     *,
     confidence: float = 0.95,
     resamples: int = 10_000,

@@ -34,7 +34,6 @@ from robot_stack.runtime.hosts import Abort, Answers, Event, Host, HostDied, Loc
 from robot_stack.runtime.processes import WorkerDiedError
 from robot_stack.runtime.slots import Ask, EpisodeFailure, EpisodeJob, EpisodeOutcome, failure_of
 
-
 Outcomes = Generator[EpisodeOutcome, None, None]
 
 

@@ -6,7 +6,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from robot_stack.core.action import ActionChunk
@@ -15,6 +15,7 @@ from robot_stack.core.episode import EpisodeContext, EpisodeResult, Step, Subscr
 from robot_stack.core.observation import Observation
 from robot_stack.core.world import World, WorldMaker
 from robot_stack.runtime.loop import Decisions, EpisodeSpec, episode
+from robot_stack.runtime.makers import same_maker
 
 DriverMaker = Callable[[World], Driver]
 """Makes a driver beside its world, in whichever process that is (a scripted expert, say); must be picklable."""
@@ -36,7 +37,7 @@ class EpisodeJob:
     """The caller's number for it."""
 
     spec: EpisodeSpec
-    """Seed, horizon and ending."""
+    """Seed, horizon and ending; ``history`` is taken from whoever decides."""
 
     world: WorldMaker
     """Where; worlds of equal makers are reused from episode to episode."""
@@ -127,19 +128,6 @@ class Worlds:
             self.idle.pop()[1].close()
 
 
-def same_maker(one: Any, other: Any) -> bool:
-    """Whether two makers are the same function with equal arguments."""
-    if one is other or one == other:
-        return True
-    parts = [getattr(maker, "func", None) for maker in (one, other)]
-    return (
-        None not in parts
-        and parts[0] == parts[1]
-        and bool(one.args == other.args)
-        and bool(one.keywords == other.keywords)
-    )
-
-
 @dataclass
 class _Running:
     job: EpisodeJob
@@ -226,6 +214,7 @@ class Slots:
         if job.driver is not None:
             run.driver = job.driver(world)
             run.driver.reset(world.task.instruction, spec.seed)
+            spec = replace(spec, history=run.driver.history)
         if job.recorder is not None:
             run.recorder = job.recorder(world, job)
         subscribers = [_ContextKeeper(run), *([run.recorder] if run.recorder is not None else [])]

@@ -14,13 +14,14 @@ from robot_stack.core.errors import ConfigError, LockedError
 from robot_stack.core.lock import FolderLock
 from robot_stack.core.seeding import episode_seed
 from robot_stack.evaluation.config import EvaluationConfig, VideoConfig
-from robot_stack.evaluation.evaluate import Subject, describe_maker, evaluate
+from robot_stack.evaluation.evaluate import Subject, evaluate
 from robot_stack.evaluation.film import read_film
 from robot_stack.evaluation.intervals import wilson
 from robot_stack.evaluation.journal import EvaluationMismatchError
 from robot_stack.evaluation.results import EvaluationResult, ResultFileError, load_result
 from robot_stack.runtime.fleet import Fleet, FleetConfig, FleetError
 from robot_stack.runtime.loop import run_episode
+from robot_stack.runtime.makers import describe_maker
 from robot_stack.runtime.progress import Progress
 from tests.worlds import PointBatchDriver, PointConfig, PointExpert, make_point_expert, make_point_world
 
@@ -49,7 +50,7 @@ def test_numbers_equal_those_of_plain_episodes(tmp_path: Path) -> None:
     assert [e.success_step for e in result.episodes] == [r.success_step for r in plain]
     assert [e.total_reward for e in result.episodes] == [r.total_reward for r in plain]
     assert result.success == wilson(sum(r.success for r in plain), 10)
-    assert 0 < result.success.successes
+    assert result.success.successes > 0
     steps = [r.success_step + 1 for r in plain if r.success_step is not None]
     assert result.steps_to_success and result.steps_to_success.mean == pytest.approx(np.mean(steps))
     assert result.total_reward and result.total_reward.std == pytest.approx(
@@ -119,12 +120,12 @@ def test_it_goes_on_where_it_was_interrupted(tmp_path: Path) -> None:
 def test_a_folder_of_another_evaluation_is_refused(tmp_path: Path) -> None:
     evaluate(WORLD, subject(), EvaluationConfig(2), fleet=local(), folder=tmp_path)
     other = Subject("point driver", PointBatchDriver(), id="def")
-    with pytest.raises(EvaluationMismatchError, match=r"subject.id: the folder has 'abc', asked for is 'def'"):
+    with pytest.raises(EvaluationMismatchError, match=r"subject\.id: the folder has 'abc', asked for is 'def'"):
         evaluate(WORLD, other, EvaluationConfig(2), fleet=local(), folder=tmp_path)
-    with pytest.raises(EvaluationMismatchError, match="config.episodes"):
+    with pytest.raises(EvaluationMismatchError, match=r"config\.episodes"):
         evaluate(WORLD, subject(), EvaluationConfig(3), fleet=local(), folder=tmp_path)
     elsewhere = partial(make_point_world, PointConfig(horizon=9))
-    with pytest.raises(EvaluationMismatchError, match="world.arguments"):
+    with pytest.raises(EvaluationMismatchError, match=r"world\.arguments"):
         evaluate(elsewhere, subject(), EvaluationConfig(2), fleet=local(), folder=tmp_path)
     lines = (tmp_path / "episodes.jsonl").read_text().splitlines()
     (tmp_path / "episodes.jsonl").write_text("\n".join([lines[0], lines[1][:30], lines[2]]) + "\n")
@@ -197,9 +198,9 @@ def test_a_policy_that_is_broken_ends_the_evaluation_with_its_error(tmp_path: Pa
 
 
 def test_bad_arguments_are_refused() -> None:
-    for bad in ({"episodes": 0}, {"horizon": 0}, {"steps_after_success": -1}):
+    for episodes, horizon in ((0, None), (3, 0)):
         with pytest.raises(ConfigError):
-            EvaluationConfig(**bad)
+            EvaluationConfig(episodes, horizon=horizon)
     with pytest.raises(ConfigError):
         VideoConfig(count=-1)
     with pytest.raises(ConfigError, match="either a batch driver or a driver maker"):

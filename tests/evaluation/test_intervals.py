@@ -42,7 +42,7 @@ def test_against_scipy(successes: int, trials: int, confidence: float) -> None:
         assert ours.low <= ours.rate <= ours.high
     posterior = stats.beta(successes + 0.5, trials - successes + 0.5)
     ours = jeffreys(successes, trials, confidence)
-    if 0 < successes:
+    if successes > 0:
         assert posterior.cdf(ours.low) == pytest.approx((1 - confidence) / 2, abs=1e-7)
     if successes < trials:
         assert posterior.sf(ours.high) == pytest.approx((1 - confidence) / 2, abs=1e-7)
