@@ -17,7 +17,7 @@ from robot_stack.algorithms.algorithm import Batch
 
 @runtime_checkable
 class BatchSource(Protocol):
-    """An endless iterator of batches whose order can be resumed, e.g. :class:`robot_stack.datasets.stream.BatchStream`."""
+    """An endless iterator of batches whose order can be resumed, such as ``BatchStream`` of robot_stack.datasets."""
 
     def __next__(self) -> Mapping[str, np.ndarray | Tensor]:
         """This process's share of the next batch."""
@@ -66,7 +66,7 @@ class DeviceFeed:
         """State of the source after the last batch that was handed out, not the last that was drawn."""
         return self._state
 
-    def __enter__(self) -> Prefetcher:
+    def __enter__(self) -> DeviceFeed:
         if self._thread is not None:
             self._thread.start()
         return self

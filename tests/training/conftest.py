@@ -32,3 +32,14 @@ def tiny() -> ModuleType:
 @pytest.fixture(scope="session")
 def tiny_job_path() -> Path:
     return TINY_JOB
+
+
+@pytest.fixture(scope="session")
+def hand_written() -> ModuleType:
+    """``tests/datasets/hand_written.py``: datasets made without our writer."""
+    path = Path(__file__).parents[1] / "datasets" / "hand_written.py"
+    spec = importlib.util.spec_from_file_location("hand_written_for_training", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

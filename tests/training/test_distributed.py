@@ -34,7 +34,9 @@ def losses(folder: Path) -> list[float]:
     return [e["loss"] for e in read_events(folder / "events.jsonl", "train")]
 
 
-def test_two_processes_equal_one_with_the_double_batch_and_resume_alone(tiny, tiny_job_path: Path, tmp_path: Path) -> None:
+def test_two_processes_equal_one_with_the_double_batch_and_resume_alone(
+    tiny, tiny_job_path: Path, tmp_path: Path
+) -> None:
     alone, _ = tiny.run_job(tmp_path / "alone", total_steps=12, batch_size=16, dropout=0.0, noise=0.0)
     quiet = ("--dropout", "0", "--noise", "0", "--batch-size", "8", "--total-steps", "12", "--checkpoint-every", "6")
     process = torchrun(tiny_job_path, tmp_path / "two", *quiet)
