@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from robot_stack.core.atomic import fsync_folder, storage_errors
-from robot_stack.core.errors import StorageError
+from robot_stack.core.errors import DatasetError, StorageError
 
 _MANIFEST = "manifest.json"
 _ABANDONED_S = 24 * 3600.0
@@ -100,8 +100,15 @@ def describe_source(root: Path, path: Path, rows: int, detail: str = "") -> Sour
         path: the file.
         rows: rows taken from it.
         detail: see :class:`SourceFile`.
+
+    Raises:
+        DatasetError: if it is missing.
     """
-    status = path.stat()
+    try:
+        status = path.stat()
+    except FileNotFoundError as error:
+        remedy = "restore the file from a copy, or delete the episodes in it"
+        raise DatasetError("a file of the dataset is missing", where=path, remedy=remedy) from error
     relative = path.relative_to(root).as_posix()
     return SourceFile(relative, rows, detail, status.st_size, status.st_mtime_ns)
 

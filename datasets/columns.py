@@ -1,28 +1,26 @@
-"""Columns of a dataset as memory-mapped arrays: parquet decoded once, in chunks, then gathered by row.
+"""Columns of a dataset as plain arrays on disk: parquet decoded once, in chunks, then gathered by row.
 
-Memory stays flat however large the dataset is: decoding holds one batch of rows, and reading unmaps pages again when
-more than a fixed amount has been touched (the operating system keeps them in its page cache).
+Memory stays flat however large the dataset is: decoding holds one batch of rows, and large arrays are read by row.
 """
 
 from __future__ import annotations
 
 import json
-import mmap
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from robot_stack.core.errors import DatasetError
+from robot_stack.core.errors import DatasetError, StorageError
 from robot_stack.datasets.cache_store import ArrayFile, Inherited, describe_source, open_generation
 from robot_stack.datasets.episodes import EpisodeTable
-from robot_stack.datasets.metadata import DatasetInfo, FeatureInfo, damaged_parquet, open_parquet
+from robot_stack.datasets.metadata import DatasetInfo, FeatureInfo, open_parquet, read_batches
 
 _FORMAT = 1
 _BATCH_ROWS = 8192
-_RESIDENT_BYTES = 256 << 20
-_FAULT_BYTES = 64 << 10
+_MAPPED_BYTES = 64 << 20
 _REMEDY = "run `robot-stack data validate` for a full list; restore the file from a copy or delete the episodes in it"
 
 
@@ -41,40 +39,81 @@ class DataPart:
 
 
 class Column:
-    """One memory-mapped array with a row for each frame of the dataset, or several.
+    """One array on disk with a row for each frame of the dataset, or several.
+
+    Rows of a small array are taken from a memory map. Of a large one they are read from the file: a map would make
+    every page ever touched, or the megabytes around it, part of this process's memory.
 
     Args:
         path: a ``.npy`` file.
     """
 
     def __init__(self, path: Path) -> None:
-        try:
-            memmap = np.load(path, mmap_mode="r")
-        except ValueError:  # nothing can be mapped of an array without rows
-            memmap = np.load(path)
-        self.array: np.ndarray = memmap.view(np.ndarray)
-        """Read-only view of all rows, shape ``(rows, *row_shape)``."""
-        self._mmap: mmap.mmap | None = getattr(memmap, "_mmap", None)
-        self._unmap_after = _RESIDENT_BYTES if memmap.nbytes > _RESIDENT_BYTES else 0
-        self._row_bytes = _FAULT_BYTES + memmap.nbytes // max(len(memmap), 1)
-        self._touched = 0
+        with path.open("rb") as file:
+            np.lib.format.read_magic(file)
+            shape, _, dtype = np.lib.format.read_array_header_2_0(file)
+            self._data_offset = file.tell()
+        self.path = path
+        self.shape: tuple[int, ...] = shape
+        """``(rows, *row_shape)``."""
+        self.dtype: np.dtype = dtype
+        """Type of the numbers."""
+        self._row_bytes = dtype.itemsize * int(np.prod(shape[1:], dtype=np.int64))
+        self._descriptor: int | None = None
+        if shape[0] * self._row_bytes > _MAPPED_BYTES:
+            self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self.array: np.ndarray = _mapped(path)
+        """Read-only view of all rows, memory-mapped, shape ``(rows, *row_shape)``."""
 
     def take(self, rows: np.ndarray) -> np.ndarray:
         """Copy rows.
 
         Args:
-            rows: integer rows of any shape ``(...,)``.
+            rows: integer rows of any shape ``(...,)``; rows along the last of several axes should lie close together.
 
         Returns:
             Array of shape ``(..., *row_shape)``.
         """
-        out = self.array.take(rows, axis=0)
-        if self._unmap_after and self._mmap is not None:
-            self._touched += rows.size * self._row_bytes
-            if self._touched > self._unmap_after:
-                self._mmap.madvise(mmap.MADV_DONTNEED)
-                self._touched = 0
-        return out
+        if self._descriptor is None:
+            return self.array.take(rows, axis=0)
+        if rows.size and (rows.min() < 0 or rows.max() >= self.shape[0]):
+            raise IndexError(f"row {int(rows.min())} to {int(rows.max())} of {self.shape[0]}")
+        runs = rows.reshape(-1, rows.shape[-1] if rows.ndim > 1 else 1)
+        return self._read_runs(self._descriptor, runs).reshape(*rows.shape, *self.shape[1:])
+
+    def __del__(self) -> None:
+        descriptor = getattr(self, "_descriptor", None)
+        if descriptor is not None:
+            os.close(descriptor)
+
+    def _read_runs(self, descriptor: int, runs: np.ndarray) -> np.ndarray:
+        """Read each run of rows, shape ``(n, t)``, with one call; the result has shape ``(n, t, *row_shape)``."""
+        if not runs.size:
+            return np.empty((*runs.shape, *self.shape[1:]), dtype=self.dtype)
+        first = runs.min(axis=1)
+        span = int((runs.max(axis=1) - first).max()) + 1
+        first = np.minimum(first, max(self.shape[0] - span, 0))
+        out = np.empty((len(runs), span, *self.shape[1:]), dtype=self.dtype)
+        target, size, at = memoryview(out).cast("B"), span * self._row_bytes, 0
+        for begin in (first * self._row_bytes + self._data_offset).tolist():
+            if os.preadv(descriptor, [target[at : at + size]], begin) != size:
+                raise StorageError(
+                    "a cache file is cut short", where=self.path, remedy="delete the cache and try again"
+                )
+            at += size
+        steps = runs - first[:, None]
+        if span == runs.shape[1] and (steps == np.arange(span)).all():
+            return out
+        return out[np.arange(len(runs))[:, None], steps]
+
+
+def _mapped(path: Path) -> np.ndarray:
+    try:
+        array = np.load(path, mmap_mode="r")
+    except ValueError:  # nothing can be mapped of an array without rows
+        array = np.load(path)
+    array.flags.writeable = False
+    return array.view(np.ndarray)
 
 
 def data_parts(root: Path, info: DatasetInfo, episodes: EpisodeTable) -> tuple[DataPart, ...]:
@@ -173,20 +212,17 @@ def _decode_part(part: DataPart, features: list[FeatureInfo], files: list[ArrayF
                 expected=f"{part.rows} rows",
                 remedy=_REMEDY,
             )
-        try:
-            for batch in parquet.iter_batches(_BATCH_ROWS, columns=names, use_threads=False):
-                batch = batch.slice(0, min(batch.num_rows, part.rows - done))
-                if not batch.num_rows:
-                    break
-                for feature, file in zip(features, files, strict=True):
-                    column = batch.column(batch.schema.get_field_index(feature.name))
-                    values = to_numpy(column, feature, part.path, done)
-                    if feature.name == "index":
-                        _check_index(values, part, done)
-                    file.append(values)
-                done += batch.num_rows
-        except (pa.ArrowInvalid, OSError) as error:
-            raise damaged_parquet(part.path, error) from error
+        for batch in read_batches(parquet, part.path, names, _BATCH_ROWS):
+            batch = batch.slice(0, min(batch.num_rows, part.rows - done))
+            if not batch.num_rows:
+                break
+            for feature, file in zip(features, files, strict=True):
+                column = batch.column(batch.schema.get_field_index(feature.name))
+                values = to_numpy(column, feature, part.path, done)
+                if feature.name == "index":
+                    _check_index(values, part, done)
+                file.append(values)
+            done += batch.num_rows
 
 
 def to_numpy(column: pa.Array, feature: FeatureInfo, path: Path, first: int) -> np.ndarray:

@@ -12,12 +12,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import pyarrow as pa
 
 from robot_stack.core.errors import DatasetError
 from robot_stack.datasets.cache_store import ArrayFile, Inherited, describe_source, open_generation
 from robot_stack.datasets.columns import Column, DataPart
-from robot_stack.datasets.metadata import FeatureInfo, damaged_parquet, open_parquet
+from robot_stack.datasets.metadata import FeatureInfo, open_parquet, read_batches
 
 _BATCH_ROWS = 128
 _REMEDY = "run `robot-stack data validate` for a full list; restore the file from a copy or delete the episode"
@@ -117,15 +116,12 @@ def _pictures(root: Path, part: DataPart, feature: FeatureInfo) -> Iterator[byte
     with open_parquet(part.path) as parquet:
         if feature.name not in parquet.schema_arrow.names:
             raise DatasetError("a data file lacks a camera", where=part.path, expected=feature.name, remedy=_REMEDY)
-        try:
-            for batch in parquet.iter_batches(_BATCH_ROWS, columns=[feature.name], use_threads=False):
-                for value in batch.column(0).slice(0, part.rows - done).to_pylist():
-                    yield _picture(root, part.path, done, feature, value)
-                    done += 1
-                if done >= part.rows:
-                    return
-        except (pa.ArrowInvalid, OSError) as error:
-            raise damaged_parquet(part.path, error) from error
+        for batch in read_batches(parquet, part.path, [feature.name], _BATCH_ROWS):
+            for value in batch.column(0).slice(0, part.rows - done).to_pylist():
+                yield _picture(root, part.path, done, feature, value)
+                done += 1
+            if done >= part.rows:
+                return
     raise DatasetError(
         "a data file holds fewer pictures than the episode table says",
         where=part.path,

@@ -6,6 +6,7 @@ Format: LeRobotDataset v3.0 as written by huggingface/lerobot 0.4 and by robot_s
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from robot_stack.core.errors import DatasetError
 
 READABLE_VERSION = "v3.0"
 AUTOMATIC_COLUMNS = ("timestamp", "frame_index", "episode_index", "index", "task_index")
+_BUFFER_BYTES = 1 << 20
 _REPAIR = "restore the file from a copy, or run `robot-stack data repair` on a dataset recorded by robot_stack"
 
 
@@ -193,7 +195,7 @@ def open_parquet(path: Path) -> pq.ParquetFile:
         DatasetError: if it is missing, cut short, or no parquet file.
     """
     try:
-        return pq.ParquetFile(path, memory_map=True)
+        return pq.ParquetFile(path, memory_map=False, buffer_size=_BUFFER_BYTES, pre_buffer=False)
     except FileNotFoundError as error:
         raise DatasetError("a file of the dataset is missing", where=path, remedy=_REPAIR) from error
     except (pa.ArrowInvalid, OSError) as error:
@@ -212,6 +214,29 @@ def read_parquet(path: Path, columns: list[str] | None = None) -> pa.Table:
             return file.read(columns=columns, use_threads=False)
     except (pa.ArrowInvalid, OSError) as error:
         raise damaged_parquet(path, error) from error
+
+
+def read_batches(file: pq.ParquetFile, path: Path, columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
+    """Read columns some rows at a time, so that memory does not grow with the file.
+
+    Args:
+        file: from :func:`open_parquet`.
+        path: of the file, for messages.
+        columns: which.
+        rows: at most so many at once.
+
+    Raises:
+        DatasetError: if the file is damaged.
+    """
+    batches = file.iter_batches(rows, columns=columns, use_threads=False)
+    while True:
+        try:
+            batch = next(batches, None)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise damaged_parquet(path, error) from error
+        if batch is None:
+            return
+        yield batch
 
 
 def damaged_parquet(path: Path, error: Exception) -> DatasetError:

@@ -137,8 +137,8 @@ class Mixture:
     def describe(self) -> list[dict[str, object]]:
         """What determines the order, as plain data: for checks on resuming."""
         return [
-            {"name": name, "weight": weight, **source.windows.description}
-            for name, weight, source in zip(self.names, self._weights, self.sources, strict=True)
+            {"weight": weight, **source.windows.description}
+            for weight, source in zip(self._weights, self.sources, strict=True)
         ]
 
     def _part(self, index: int, window: np.ndarray) -> Batch:

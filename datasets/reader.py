@@ -11,7 +11,6 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from robot_stack.core.errors import DatasetError, UnknownNameError, require_name
 from robot_stack.datasets.cache_store import SourceFile, cache_home, describe_source
@@ -22,8 +21,8 @@ from robot_stack.datasets.image_camera import ImageCamera
 from robot_stack.datasets.metadata import (
     DatasetInfo,
     FeatureInfo,
-    damaged_parquet,
     open_parquet,
+    read_batches,
     read_info,
     read_stats,
     read_tasks,
@@ -315,13 +314,10 @@ def _texts_of(part: DataPart, name: str, wanted: set[int]) -> dict[int, str]:
     with open_parquet(part.path) as parquet:
         if name not in parquet.schema_arrow.names:
             raise UnknownNameError("column", name, parquet.schema_arrow.names, where=part.path)
-        try:
-            for batch in parquet.iter_batches(8192, columns=[name], use_threads=False):
-                column = batch.column(0)
-                for i in range(batch.num_rows):
-                    if row + i in wanted:
-                        found[row + i] = column[i].as_py()
-                row += batch.num_rows
-        except (pa.ArrowInvalid, OSError) as error:
-            raise damaged_parquet(part.path, error) from error
+        for batch in read_batches(parquet, part.path, [name], 8192):
+            column = batch.column(0)
+            for i in range(batch.num_rows):
+                if row + i in wanted:
+                    found[row + i] = column[i].as_py()
+            row += batch.num_rows
     return found

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from robot_stack.core.atomic import atomic_path
-from robot_stack.core.errors import DatasetError, StorageError, VideoError
+from robot_stack.core.errors import DatasetError, StorageError
 from robot_stack.datasets.columns import Column
 from robot_stack.datasets.episodes import EpisodeTable
 from robot_stack.datasets.metadata import DatasetInfo, FeatureInfo
@@ -133,12 +133,13 @@ def load_seek_table(path: Path, home: Path) -> SeekTable:
         home: folder for cached tables; not being able to write there is not an error.
 
     Raises:
-        VideoError: if the file is missing or damaged.
+        DatasetError: if the file is missing.
+        VideoError: if it is damaged.
     """
     try:
         status = path.stat()
     except OSError as error:
-        raise VideoError(
+        raise DatasetError(
             "a video file is missing", where=path, remedy="restore it from a copy, or delete its episodes"
         ) from error
     stamp = f"{path.parent.parent.name}/{path.parent.name}/{path.name} {status.st_size} {status.st_mtime_ns} 1"

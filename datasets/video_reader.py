@@ -136,7 +136,7 @@ class PacketDecoder:
             VideoError: if the packets are damaged.
         """
         pts, start = int(table.pts[table.order[number]]), int(table.start[number])
-        usable = self._table is table and not self._drained and self._last_pts < pts and start <= self._next
+        usable = self._table is table and self._last_pts < pts and start <= self._next
         if not usable:
             self._restart(table, start)
         try:

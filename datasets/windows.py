@@ -7,6 +7,7 @@ once from memory-mapped columns.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -157,8 +158,9 @@ class Windows:
         """The episodes, in order, shape ``(episodes,)``."""
         self._start = dataset.episodes.start[self.episodes]
         self._length = dataset.episodes.length[self.episodes]
-        self._first, count = _anchors(self._length, spec)
+        first, count = _anchors(self._length, spec)
         self._stop = np.cumsum(count)
+        self._before = self._stop - count - first
         self.num_dropped_episodes = int((count == 0).sum())
         """Episodes too short to hold any window."""
         if not len(self):
@@ -174,7 +176,7 @@ class Windows:
         self._sources: dict[str, Column | Camera] = {
             name: dataset.camera(name) if name in cameras else dataset.column(name) for name in spec.names
         }
-        self._index_columns = {name: dataset.column(name) for name in INDEX_FIELDS if name != "index"}
+        self._index_columns = {name: dataset.column(name) for name in ("task_index", "timestamp")}
         self._groups = _group_by_offsets(spec)
 
     def __len__(self) -> int:
@@ -187,7 +189,9 @@ class Windows:
 
     def anchors(self, numbers: np.ndarray) -> np.ndarray:
         """Rows of the dataset at which some windows are anchored, shape ``(n,)``."""
-        return self._locate(np.asarray(numbers))[0]
+        numbers = np.asarray(numbers)
+        episode = np.searchsorted(self._stop, numbers, side="right")
+        return self._start[episode] + numbers - self._before[episode]
 
     def batch(self, numbers: np.ndarray) -> Batch:
         """Gather windows.
@@ -207,8 +211,12 @@ class Windows:
         numbers = np.asarray(numbers, dtype=np.int64)
         if numbers.size and (numbers.min() < 0 or numbers.max() >= len(self)):
             raise DatasetError("there is no such window", got=numbers, expected=f"0 to {len(self) - 1}")
-        anchor, first, last = self._locate(numbers)
-        out: Batch = {"index": anchor}
+        episode = np.searchsorted(self._stop, numbers, side="right")
+        first = self._start[episode]
+        last = first + self._length[episode] - 1
+        step = numbers - self._before[episode]
+        anchor = first + step
+        out: Batch = {"index": anchor, "episode_index": self.episodes[episode], "frame_index": step}
         for name, column in self._index_columns.items():
             out[name] = column.take(anchor)
         for offsets, names in self._groups:
@@ -236,23 +244,12 @@ class Windows:
     @cached_property
     def description(self) -> dict[str, object]:
         """What determines the numbering, as plain data: for checks on resuming."""
+        places = np.stack([self._start, self._length]).astype(np.int64).tobytes()
         return {
-            "dataset": self.dataset.root.name,
             "windows": len(self),
             "episodes": len(self.episodes),
-            "frames": int(self._length.sum()),
+            "places": hashlib.blake2b(places, digest_size=8).hexdigest(),
         }
-
-    def _locate(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Anchor row, first row and last row of the episode of each window."""
-        episode = np.searchsorted(self._stop, numbers, side="right")
-        first = self._start[episode]
-        last = first + self._length[episode] - 1
-        within = numbers - self._stop[episode] + self._count(episode)
-        return first + self._first[episode] + within, first, last
-
-    def _count(self, episode: np.ndarray) -> np.ndarray:
-        return self._stop[episode] - np.where(episode > 0, self._stop[episode - 1], 0)
 
     def _take(self, name: str, rows: np.ndarray) -> np.ndarray:
         source = self._sources[name]
@@ -276,11 +273,11 @@ def _chosen_episodes(dataset: Dataset, episodes: Sequence[int] | np.ndarray | No
     return chosen
 
 
-def _anchors(length: np.ndarray, spec: WindowSpec) -> tuple[np.ndarray, np.ndarray]:
-    """First anchor step and number of anchors of each episode."""
-    first = np.maximum(0, -spec.first_offset - spec.pad_before)
+def _anchors(length: np.ndarray, spec: WindowSpec) -> tuple[int, np.ndarray]:
+    """First anchor step, and number of anchors of each episode."""
+    first = max(0, -spec.first_offset - spec.pad_before)
     last = np.minimum(length - 1, length - 1 + spec.pad_after - spec.last_offset)
-    return np.full(len(length), first), np.maximum(last - first + 1, 0)
+    return first, np.maximum(last - first + 1, 0)
 
 
 def _group_by_offsets(spec: WindowSpec) -> list[tuple[np.ndarray, list[str]]]:

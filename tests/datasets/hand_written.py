@@ -1,4 +1,4 @@
-"""A LeRobotDataset v3.0 made by hand from pyarrow and PyAV, independent of robot_stack's writer, for tests of reading."""
+"""A LeRobotDataset v3.0 made by hand from pyarrow and PyAV, for tests of reading that need no writer of ours."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def tell(frame: np.ndarray) -> tuple[int, int]:
     """Episode and step that a decoded :func:`image` shows."""
     size = len(frame)
     a, b = size // 4, 3 * size // 4
-    low, high, episode = (int(round(float(frame[y, x].mean()))) for y, x in ((a, a), (a, b), (b, a)))
+    low, high, episode = (round(float(frame[y, x].mean())) for y, x in ((a, a), (a, b), (b, a)))
     return round((episode - 30) / 25), round((high - 20) / 12) * 16 + round((low - 20) / 12)
 
 

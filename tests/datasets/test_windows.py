@@ -151,7 +151,7 @@ def test_batches_give_every_window_once():
 
 def test_refusals():
     dataset = shared_dataset()
-    with pytest.raises(UnknownNameError, match="did you mean 'observation.state'"):
+    with pytest.raises(UnknownNameError, match=r"did you mean 'observation\.state'"):
         Windows(dataset, chunk_windows(["observation.stat"], horizon=2))
     with pytest.raises(DatasetError, match="not in the dataset"):
         Windows(dataset, chunk_windows(["observation.state"], horizon=2), episodes=[0, 6])
