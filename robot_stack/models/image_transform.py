@@ -104,7 +104,7 @@ def to_unit_range(images: Tensor) -> Tensor:
 def center_crop(images: Tensor, size: tuple[int, int]) -> Tensor:
     """Cut (height, width) from the middle of images (..., H, W); a view."""
     _check_crop(images, size)
-    top, left = (images.shape[-2] - size[0] + 1) // 2, (images.shape[-1] - size[1] + 1) // 2
+    top, left = round((images.shape[-2] - size[0]) / 2), round((images.shape[-1] - size[1]) / 2)
     return images[..., top : top + size[0], left : left + size[1]]
 
 

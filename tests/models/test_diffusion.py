@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
@@ -16,7 +18,7 @@ from robot_stack.models.diffusion import Diffusion, DiffusionConfig
 def test_corruption_and_targets_equal_diffusers(prediction, dtype, generator):
     process = Diffusion(DiffusionConfig(prediction=prediction))
     theirs = DDPMScheduler(num_train_timesteps=100, beta_schedule="squaredcos_cap_v2")
-    times = torch.arange(100).repeat(2)
+    times: Any = torch.arange(100).repeat(2)
     clean = torch.randn(200, 4, 3, generator=generator, dtype=dtype)
     noise = torch.randn(200, 4, 3, generator=generator, dtype=dtype)
     noised = process.corrupt(clean, noise, times)

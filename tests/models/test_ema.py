@@ -34,7 +34,7 @@ def test_average_follows_the_recursion(generator):
         with torch.no_grad():
             for parameter in module.parameters():
                 parameter.add_(torch.randn(parameter.shape, generator=generator, dtype=torch.float64))
-            module[1].running_mean.add_(1.0)
+            module.get_buffer("1.running_mean").add_(1.0)
         decay = ema.update(module)
         assert decay == pytest.approx(published_decay(step))
         for name, parameter in module.named_parameters():
@@ -42,7 +42,7 @@ def test_average_follows_the_recursion(generator):
             expected[name] = kept * expected[name] + (1 - kept) * parameter.detach()
     for name, parameter in ema.module.named_parameters():
         torch.testing.assert_close(parameter, expected[name], atol=1e-12, rtol=1e-12)
-    assert torch.equal(ema.module[1].running_mean, module[1].running_mean)
+    assert torch.equal(ema.module.get_buffer("1.running_mean"), module.get_buffer("1.running_mean"))
 
 
 def test_average_is_apart_from_the_module_and_in_evaluation_mode():

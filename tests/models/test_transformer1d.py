@@ -30,7 +30,7 @@ def normed(x):
 
 
 def naive_attention(block, x, heads):
-    batch, steps, width = x.shape
+    batch, _, width = x.shape
     q, k, v = (x @ block.qkv.weight.T + block.qkv.bias).split(width, dim=-1)
     size = width // heads
     joined = torch.zeros_like(x)

@@ -93,22 +93,29 @@ class PreparedSampler:
         )
 
 
-def prepare(sampler: Sampler, network: Denoiser, *, device: torch.device | str = "cpu") -> PreparedSampler:
+def prepare(
+    sampler: Sampler,
+    network: Denoiser,
+    *,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> PreparedSampler:
     """Tie a sampler to a network with final weights.
 
     Args:
         sampler: any sampler.
         network: in evaluation mode, on ``device``.
         device: where sampling will happen.
+        dtype: type of the noise that sampling will start from.
     """
     with torch.no_grad():
-        encoded = network.encode_times(times_tensor(sampler.network_times, device))
+        encoded = network.encode_times(times_tensor(sampler.network_times, device, dtype))
     return PreparedSampler(sampler, network, encoded)
 
 
-def times_tensor(times: tuple[float, ...], device: torch.device | str) -> Tensor:
-    """Network times as a float32 tensor (S,)."""
-    return torch.tensor(times, dtype=torch.float32, device=device)
+def times_tensor(times: tuple[float, ...], device: torch.device | str, dtype: torch.dtype) -> Tensor:
+    """Network times as a tensor (S,): float64 for float64 chunks, else float32, since half precision merges times."""
+    return torch.tensor(times, dtype=torch.float64 if dtype == torch.float64 else torch.float32, device=device)
 
 
 class Modulations:

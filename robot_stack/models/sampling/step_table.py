@@ -90,7 +90,7 @@ class StepTableSampler:
     ) -> Tensor:
         """Sample chunks (B, T, A); see :class:`robot_stack.models.sampling.sampler.Sampler`."""
         if encoded_times is None:
-            encoded_times = network.encode_times(times_tensor(self.network_times, noise.device))
+            encoded_times = network.encode_times(times_tensor(self.network_times, noise.device, noise.dtype))
         x, first = noise, 0
         if warm_start is not None:
             check_warm_start(warm_start, len(self.steps), noise)
