@@ -21,7 +21,7 @@ from robot_stack.training.run import read_status
 
 def torchrun(job: Path, folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(job)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "TMPDIR": str(folder.parent)}
     return subprocess.Popen([*command, str(folder), *arguments], stderr=subprocess.PIPE, env=environment)
 
 

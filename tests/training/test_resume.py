@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 import torch
 
 from robot_stack.algorithms.algorithm import AlgorithmState
+from robot_stack.training.checkpoint import CheckpointFolder
 from robot_stack.training.event_log import read_events
 from robot_stack.training.run import read_status
 
@@ -107,3 +109,25 @@ def test_finished_runs_do_nothing_more(tiny, tmp_path: Path) -> None:
     again, result = tiny.run_job(tmp_path / "run", total_steps=4)
     assert (result.resumed_from, result.step) == (4, 4)
     assert_same_bits(first.state_dict(), again.state_dict())
+
+
+@pytest.mark.slow
+def test_twenty_random_kills_cost_nothing_but_time(tiny, tiny_job_path: Path, tmp_path: Path) -> None:
+    """Saving at every step, killed at random instants: the last checkpoint is always whole and the end the same."""
+    straight, _ = tiny.run_job(tmp_path / "straight", total_steps=4000, checkpoint_every=1000)
+    generator = random.Random(4)
+    folder, reached = tmp_path / "run", 0
+    for _ in range(20):
+        process = start(tiny_job_path, folder, "--total-steps", "4000", "--checkpoint-every", "1")
+        wait_for(folder / "checkpoints" / "latest", process)
+        time.sleep(generator.uniform(2.0, 6.0))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        warnings: list[str] = []
+        found = CheckpointFolder(folder / "checkpoints").load_latest(warnings.append)
+        assert found is not None and found.step >= reached and not warnings
+        reached = found.step
+    assert reached > 20
+    resumed, _ = tiny.run_job(folder, total_steps=4000, checkpoint_every=1000)
+    assert_same_bits(straight.state_dict(), resumed.state_dict())
+    assert losses(tmp_path / "straight") == losses(folder)
