@@ -7,7 +7,7 @@ rarely (:mod:`robot_stack.sim.metaworld_experts`).
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -20,6 +20,9 @@ from robot_stack.core.observation import Observation
 from robot_stack.core.seeding import generator
 from robot_stack.core.world import World
 from robot_stack.sim.metaworld_tasks import task_info
+
+OWN_SCRIPTS: dict[str, Callable[[], Script]] = {}
+"""Tasks with a script of ours."""
 
 
 @dataclass(frozen=True)
@@ -56,19 +59,20 @@ class MetaWorldExpert:
     Args:
         task: which task, with or without the version.
         config: the noise; it is drawn from the episode's seed, so equal seeds give equal demonstrations.
+        own_scripts: prefer our own script where there is one; otherwise metaworld's policy.
     """
 
     history = 1
 
-    def __init__(self, task: str, config: ExpertConfig = ExpertConfig()) -> None:
-        self.task, self.config = task_info(task).name, config
-        self._script = make_script(self.task)
+    def __init__(self, task: str, config: ExpertConfig = ExpertConfig(), *, own_scripts: bool = True) -> None:
+        self.task, self.config, self._own = task_info(task).name, config, own_scripts
+        self._script = make_script(self.task, own=own_scripts)
         self._rng = generator(0)
         self._noisy = False
 
     def reset(self, instruction: str, seed: int) -> None:
         """A new episode begins."""
-        self._script = make_script(self.task)
+        self._script = make_script(self.task, own=self._own)
         self._rng = generator(seed, 0x0E)
         self._noisy = bool(self._rng.random() < self.config.noisy_episodes)
 
@@ -89,8 +93,10 @@ class MetaWorldExpert:
         return np.clip(action + self.config.noise_std * noise, -1.0, 1.0)
 
 
-def make_script(task: str) -> Script:
-    """A fresh script for the task called ``task`` (without the version)."""
+def make_script(task: str, *, own: bool = True) -> Script:
+    """A fresh script for the task called ``task`` (without the version); ours where there is one and ``own`` is set."""
+    if own and task in OWN_SCRIPTS:
+        return OWN_SCRIPTS[task]()
     from metaworld.policies import ENV_POLICY_MAP
 
     policy: Any = ENV_POLICY_MAP[f"{task}-v3"]()

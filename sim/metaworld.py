@@ -19,9 +19,9 @@ from robot_stack.core.robot import Robot
 from robot_stack.core.safety_limits import SafetyLimits
 from robot_stack.core.task import Score
 from robot_stack.core.world import World
-from robot_stack.sim.metaworld_milestones import MilestoneMeter
+from robot_stack.sim.metaworld_milestones import MILESTONES, MilestoneMeter
 from robot_stack.sim.metaworld_sim import MetaWorldSim, robot_hash
-from robot_stack.sim.metaworld_tasks import MILESTONES, task_info
+from robot_stack.sim.metaworld_tasks import task_info
 from robot_stack.sim.render import OffscreenRenderer, Quality
 
 CAMERAS: dict[str, str] = {

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from robot_stack.core.errors import MissingExtraError, ShapeError
+from robot_stack.sim.metaworld_lean import lean_class
 
 FRAME_SKIP = 5
 """Simulation steps per control step; at 0.0025 s each that is 80 Hz."""
@@ -112,10 +113,6 @@ class MetaWorldSim:
         reward, info = self.env.evaluate_state(self.state, action)
         return float(reward), info
 
-    def gripper_centre(self) -> np.ndarray:
-        """Midway between the finger tips in the world frame, shape ``(3,)`` [m]."""
-        return np.asarray(self.env.tcp_center)
-
     def _forget(self) -> None:
         """Back to how the environment was right after construction."""
         import mujoco
@@ -154,18 +151,9 @@ def _raw_env(task: str) -> Any:
     except ImportError as error:
         raise MissingExtraError("Meta-World", extra="sim", package=error.name or "metaworld") from error
     base = ENV_CLS_MAP[f"{task}-v3"]
-    env = type(base.__name__, (base,), {"reset_mocap_welds": _reset_mocap_welds})()
+    env: Any = lean_class(base)()
     env._partially_observable = False
     del env.sawyer_observation_space  # a cached property, computed again with the goal visible
     _ = env.sawyer_observation_space
     env._set_task_called = True
     return env
-
-
-def _reset_mocap_welds(self: Any) -> None:
-    """As Meta-World's, which writes 11 numbers into rows that MuJoCo 3.5 made 12 wide."""
-    import mujoco
-
-    for i in range(self.model.neq):
-        if self.model.eq_type[i] == mujoco.mjtEq.mjEQ_WELD:
-            self.model.eq_data[i, :11] = (0, 0, 0, 0, 0, 0, -1, 0, 0, 0, 5)

@@ -1,7 +1,7 @@
 """The 50 Meta-World tasks: what they are called, what a person would say, and which partial goals they have.
 
-Sentences are ours. Milestones are groups of :data:`MILESTONES`; :mod:`robot_stack.sim.metaworld` computes them from the
-simulator's state, never from the reward.
+Sentences are ours. This module is cheap to import; the milestones of a group are in
+:mod:`robot_stack.sim.metaworld_milestones`.
 
 Meta-World: Yu et al., CoRL 2019, https://arxiv.org/abs/1910.10897; Farama-Foundation/Metaworld.
 """
@@ -13,7 +13,8 @@ from typing import Literal
 
 from robot_stack.core.errors import require_name
 
-Group = Literal["reach", "touch", "move", "lift"]
+Group = Literal["reach", "move", "lift"]
+"""Which milestones a task has: those of :data:`robot_stack.sim.metaworld_milestones.MILESTONES`."""
 
 
 @dataclass(frozen=True)
@@ -27,19 +28,11 @@ class TaskInfo:
     """What to do, in words."""
 
     group: Group
-    """Which milestones it has, see :data:`MILESTONES`."""
+    """Which milestones it has, see :data:`Group`."""
 
     tags: tuple[str, ...]
     """What it is about."""
 
-
-MILESTONES: dict[str, tuple[str, ...]] = {
-    "reach": ("success",),
-    "touch": ("near_object", "success"),
-    "move": ("near_object", "moved", "success"),
-    "lift": ("near_object", "moved", "lifted", "success"),
-}
-"""Per group the milestones, in the order in which they are usually met."""
 
 _TABLE: tuple[tuple[str, str, Group, str], ...] = (
     ("assembly", "pick up the wrench by its handle and put its ring over the peg", "lift", "pick place"),
