@@ -16,7 +16,7 @@ class VideoConfig:
     """The first so many episodes are filmed."""
 
     camera: str = ""
-    """A camera of the embodiment, or one that the robot's ``render`` knows; empty: the first there is."""
+    """A camera of the embodiment, or a view that the robot's ``render`` knows; empty: the embodiment's first camera."""
 
     height: int = 240
     """Of rendered frames [pixel]; a camera of the embodiment keeps its own size."""
@@ -25,13 +25,23 @@ class VideoConfig:
     """Of rendered frames [pixel]; a camera of the embodiment keeps its own size."""
 
     every: int = 0
-    """Film every n-th step, played at the speed of life; 0: as many as give about 25 frames a second."""
+    """Film every n-th step; 0: as many as give about 25 frames a second of playback."""
+
+    speed: float = 1.0
+    """Of playback: 1 is the speed of life, 0.25 four times slower."""
 
     montage_columns: int = 4
     """Columns of the grid that shows all films at once; 0: no grid."""
 
     def __post_init__(self) -> None:
-        if self.count < 0 or self.every < 0 or self.height < 2 or self.width < 2 or self.montage_columns < 0:
+        if (
+            self.count < 0
+            or self.every < 0
+            or not self.speed > 0
+            or self.height < 2
+            or self.width < 2
+            or self.montage_columns < 0
+        ):
             raise ConfigError("these video settings make no sense", got=self)
 
 

@@ -42,6 +42,7 @@ class Film:
         self.frames = 0
         self.shape: tuple[int, ...] = ()
         self._quality = quality
+        self.frames_per_s = frames_per_s
         self._rate = Fraction(frames_per_s).limit_denominator(1000)
         self._temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
         with storage_errors(self.path):

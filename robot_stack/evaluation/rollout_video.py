@@ -18,6 +18,7 @@ from robot_stack.runtime.slots import EpisodeJob
 
 _GREEN, _RED = (46, 160, 67), (207, 34, 46)
 _USUAL_RATE = 25.0
+_HOLD_S = 0.6
 
 
 @runtime_checkable
@@ -25,7 +26,7 @@ class Renders(Protocol):
     """A simulated robot that can be looked at without having cameras in its embodiment."""
 
     def render(self, camera: str, height: int, width: int) -> np.ndarray:
-        """The scene now, uint8 of shape ``(height, width, 3)``; an empty name is the usual view."""
+        """The scene now, uint8 of shape ``(height, width, 3)``."""
         ...
 
 
@@ -57,7 +58,7 @@ class RolloutFilm:
 
     def on_start(self, context: EpisodeContext, first: Observation) -> None:
         """Open the film."""
-        hz = context.embodiment.control_hz
+        hz = context.embodiment.control_hz * self.config.speed
         self.every = self.config.every or max(1, round(hz / _USUAL_RATE))
         try:
             self.film = Film(self.path, hz / self.every)
@@ -85,7 +86,7 @@ class RolloutFilm:
         try:
             assert self.last is not None
             picture = bordered(self.last, _GREEN if result.success else _RED)
-            for _ in range(max(1, round(0.6 * float(self.film._rate)))):
+            for _ in range(max(1, round(_HOLD_S * self.film.frames_per_s))):
                 self.film.add(picture)
             self.film.finish()
         except Exception as error:
