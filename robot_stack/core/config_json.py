@@ -83,17 +83,34 @@ def _convert_union(kind: Any, value: Any, where: str) -> Any:
     options = get_args(kind)
     if value is None and type(None) in options:
         return None
+    options = [option for option in options if option is not type(None)]
+    meant = [option for option in options if _kind_of(option) is not None and _kind_of(option) == _kind_in(value)]
     errors = []
-    for option in options:
-        if option is type(None):
-            continue
+    for option in meant or options:
         try:
             return _convert(option, value, where)
         except (ConfigError, UnknownNameError) as error:
             errors.append(error)
     if len(errors) == 1:
         raise errors[0]
-    raise ConfigError("no alternative of the type fits", where=where, got=repr(value), expected=kind)
+    kinds = [k for option in options if (k := _kind_of(option)) is not None]
+    raise ConfigError(
+        "no alternative of the type fits",
+        where=where,
+        got=repr(value),
+        expected=f"kind: one of {kinds}" if kinds else kind,
+    )
+
+
+def _kind_of(option: Any) -> Any:
+    """The value of a dataclass's ``kind`` field, by which alternatives are told apart."""
+    if not dataclasses.is_dataclass(option):
+        return None
+    return next((f.default for f in dataclasses.fields(option) if f.name == "kind"), None)
+
+
+def _kind_in(value: Any) -> Any:
+    return value.get("kind") if isinstance(value, dict) else None
 
 
 def _convert_sequence(kind: Any, value: Any, where: str) -> Any:

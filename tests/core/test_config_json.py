@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robot_stack.core.config_json import canonical_json, fingerprint_of, from_plain, to_plain
-from robot_stack.core.errors import ConfigError
+from robot_stack.core.errors import ConfigError, UnknownNameError
 
 
 @dataclass(frozen=True)
@@ -84,3 +84,11 @@ def test_wrong_types_are_refused(change: dict[str, object]) -> None:
 def test_only_plain_data_is_written() -> None:
     with pytest.raises(ConfigError, match="plain data only"):
         to_plain({"f": lambda: 0})
+
+
+def test_the_kind_of_an_alternative_decides_whose_error_is_shown() -> None:
+    plain = to_plain(Job())
+    with pytest.raises(UnknownNameError, match="did you mean 'depth'"):
+        from_plain(Job, {**plain, "net": {"kind": "large", "dept": 3}})
+    with pytest.raises(ConfigError, match=r"one of \['small', 'large'\]"):
+        from_plain(Job, {**plain, "net": {"kind": "medium", "width": 3}})
