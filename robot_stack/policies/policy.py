@@ -1,0 +1,111 @@
+"""The contract of a policy: observations in, chunks of actions out, in physical units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from robot_stack.core.embodiment import Embodiment
+from robot_stack.policies.config import PolicyConfig
+from robot_stack.policies.language import TextEmbedder
+from robot_stack.policies.normalizers import PolicyNormalizers
+
+Batch: TypeAlias = Mapping[str, Tensor]
+"""Tensors on the policy's device; keys and shapes are in ARCHITECTURE.md under "Training batches"."""
+
+Generators: TypeAlias = torch.Generator | Sequence[torch.Generator]
+"""One source of noise for a batch, or one for each row of it, so that a row does not depend on the others."""
+
+
+class Previous(NamedTuple):
+    """What a policy planned before, to start sampling from."""
+
+    actions: Tensor
+    """Physical units, shape ``(B, horizon, A)``, shifted to now."""
+
+    first_step: int
+    """Index of the first sampler step to run."""
+
+
+@runtime_checkable
+class Policy(Protocol):
+    """Maps the last observations to a chunk of actions. Implementations are ``nn.Module``s.
+
+    Step ``k`` of a chunk belongs to the time of observation ``k``: the oldest observation comes with step 0, the
+    present one with step ``n_obs_steps - 1``, which is the first that can be executed.
+    """
+
+    config: PolicyConfig
+    """Plain data; decides kind and sizes."""
+
+    embodiment: Embodiment
+    """The robot it was trained for."""
+
+    normalizers: PolicyNormalizers
+    """Between physical units and the network."""
+
+    tasks: tuple[str, ...]
+    """Instructions of the training tasks, by ``task_index``; may be empty without language."""
+
+    @property
+    def n_obs_steps(self) -> int:
+        """How many of the last observations it needs."""
+        ...
+
+    @property
+    def horizon(self) -> int:
+        """Steps of a chunk."""
+        ...
+
+    @property
+    def n_action_steps(self) -> int:
+        """Steps it is meant to execute before it decides again."""
+        ...
+
+    @property
+    def draws_noise(self) -> bool:
+        """Whether equal observations may get different actions."""
+        ...
+
+    def instruction_entries(self, texts: Sequence[str], embedder: TextEmbedder | None = None) -> dict[str, Tensor]:
+        """Entries of a batch that tell the policy its instructions; empty for a policy without language.
+
+        Args:
+            texts: one instruction per row.
+            embedder: for instructions that were not seen in training.
+
+        Raises:
+            UnknownNameError: if the policy does not know an instruction and cannot learn what it means.
+        """
+        ...
+
+    def loss(self, batch: Batch, generator: torch.Generator | None) -> Tensor:
+        """Scalar training loss of a batch; ``generator`` gives noise and image augmentation."""
+        ...
+
+    def sample(
+        self,
+        batch: Batch,
+        *,
+        noise: Tensor | None = None,
+        generator: Generators | None = None,
+        previous: Previous | None = None,
+    ) -> Tensor:
+        """Actions for a batch of observations.
+
+        Args:
+            batch: the observation entries of a training batch.
+            noise: ``(B, horizon, A)`` standard normal to start from; drawn from ``generator`` when not given.
+            generator: source of noise; torch's default generator when not given.
+            previous: start from there; ignored by policies that do not sample.
+
+        Returns:
+            ``(B, horizon, A)`` in physical units, float32, on the device.
+
+        Raises:
+            ShapeError: if an entry is missing or does not match the embodiment.
+        """
+        ...
