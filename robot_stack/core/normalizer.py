@@ -8,13 +8,10 @@ Behavior Models study (2025).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
-
 import numpy as np
 
 from robot_stack.core.errors import ConfigError, NonFiniteError, ShapeError
-
-NormalizerKind = Literal["identity", "min_max", "quantile", "mean_std"]
+from robot_stack.core.normalizer_kind import NormalizerKind
 
 _SMALLEST_RANGE = 1e-7
 

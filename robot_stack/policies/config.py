@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from robot_stack.core.errors import ConfigError
-from robot_stack.core.normalizer import NormalizerKind
+from robot_stack.core.normalizer_kind import NormalizerKind
 from robot_stack.policies.network_config import ChunkMlpConfig, DenoiserConfig, UnetConfig
 from robot_stack.policies.process_config import DiffusionProcessConfig, ProcessConfig
 from robot_stack.policies.vision_config import VisionConfig
