@@ -8,6 +8,7 @@ Behavior Models study (2025).
 from __future__ import annotations
 
 from dataclasses import dataclass
+
 import numpy as np
 
 from robot_stack.core.errors import ConfigError, NonFiniteError, ShapeError
