@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from robot_stack.sim.render import import_mujoco
+
 
 class Lean:
     """Mixed into a Meta-World environment class; ``data`` and ``model`` are the environment's."""
@@ -26,8 +28,7 @@ class Lean:
 
     def reset_mocap_welds(self) -> None:
         """As Meta-World's, which writes 11 numbers into rows that MuJoCo 3.5 made 12 wide."""
-        import mujoco
-
+        mujoco = import_mujoco()
         for i in range(self.model.neq):
             if self.model.eq_type[i] == mujoco.mjtEq.mjEQ_WELD:
                 self.model.eq_data[i, :11] = (0, 0, 0, 0, 0, 0, -1, 0, 0, 0, 5)

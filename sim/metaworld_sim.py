@@ -9,13 +9,15 @@ construction. For equal start vectors and equal actions the trajectory equals, b
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from robot_stack.core.errors import MissingExtraError, ShapeError
+from robot_stack.core.errors import ConfigError, MissingExtraError, ShapeError
 from robot_stack.sim.metaworld_lean import lean_class
+from robot_stack.sim.render import import_mujoco
 
 FRAME_SKIP = 5
 """Simulation steps per control step; at 0.0025 s each that is 80 Hz."""
@@ -32,6 +34,7 @@ class MetaWorldSim:
     """
 
     def __init__(self, task: str) -> None:
+        self._mujoco = import_mujoco()
         self.env: Any = _raw_env(task)
         """The ``metaworld`` environment behind it."""
         self.model, self.data = self.env.model, self.env.data
@@ -70,17 +73,16 @@ class MetaWorldSim:
 
         Raises:
             ShapeError: if the start has another length.
+            ConfigError: if the task does not allow it (an object too close to its goal, say).
         """
         space = self.env._random_reset_space
         if start.shape != space.low.shape:
             raise ShapeError("a Meta-World start has the wrong length", got=start.shape, expected=space.low.shape)
         self._forget()
         self.start = start.copy()
-        self.env._last_rand_vec = start.copy()
+        self.env._get_state_rand_vec = _twice(start)
         self._place_only()
-        import mujoco
-
-        mujoco.mj_resetData(self.model, self.data)
+        self._mujoco.mj_resetData(self.model, self.data)
         first = self.env.reset_model()
         self.env._prev_obs = first[:18].copy()
         self.state = first.astype(np.float64)
@@ -96,15 +98,13 @@ class MetaWorldSim:
         Returns:
             The state, shape ``(39,)``.
         """
-        import mujoco
-
         env, data = self.env, self.data
         env.set_xyz_action(action[:3])
         data.ctrl[:] = (action[3], -action[3])
-        mujoco.mj_step(self.model, data, nstep=FRAME_SKIP)
+        self._mujoco.mj_step(self.model, data, nstep=FRAME_SKIP)
         for name, position in env._target_site_config:
             env._set_pos_site(name, position)
-        mujoco.mj_forward(self.model, data)
+        self._mujoco.mj_forward(self.model, data)
         self.state = np.clip(env._get_obs(), self._low, self._high)
         return self.state
 
@@ -115,14 +115,12 @@ class MetaWorldSim:
 
     def _forget(self) -> None:
         """Back to how the environment was right after construction."""
-        import mujoco
-
         self.env.__dict__.clear()
         self.env.__dict__.update(self._pristine)
         self.model.body_pos[:] = self._body_pos
         self.model.site_pos[:] = self._site_pos
-        mujoco.mj_resetData(self.model, self.data)
-        mujoco.mj_forward(self.model, self.data)
+        self._mujoco.mj_resetData(self.model, self.data)
+        self._mujoco.mj_forward(self.model, self.data)
 
     def _place_only(self) -> None:
         """The task's own reset without moving the hand: draws the start and places bodies."""
@@ -132,6 +130,19 @@ class MetaWorldSim:
 
     def _leave_hand(self, steps: int = 0) -> None:
         self.env.init_tcp = self.env.tcp_center
+
+
+def _twice(start: np.ndarray) -> Callable[[], np.ndarray]:
+    """What a task draws while it is placed twice; a task that asks more often rejects the start."""
+    draws = iter((start.copy(), start.copy()))
+
+    def draw() -> np.ndarray:
+        given = next(draws, None)
+        if given is None:
+            raise ConfigError("the task does not allow this start", got=start.tolist())
+        return given
+
+    return draw
 
 
 def robot_hash() -> str:

@@ -91,9 +91,11 @@ class OffscreenRenderer:
     """
 
     def __init__(self, model: Any, height: int, width: int, quality: Quality = "fast") -> None:
-        mujoco = import_mujoco()
+        self._model = model
+        self._context: Any = None
+        self._gl: Any = None
+        mujoco = self._mujoco = import_mujoco()
         backend = choose_backend()
-        self._model, self._context, self._gl = model, None, None
         try:
             self._gl = importlib.import_module(f"mujoco.{backend}").GLContext(width, height)
             if not _LIVE:
@@ -123,10 +125,9 @@ class OffscreenRenderer:
         Returns:
             RGB, uint8 of shape ``(height, width, 3)``, first row on top.
         """
-        import mujoco
-
-        if self._context is None:
+        if self._context is None or self._gl is None:
             raise RenderError("this renderer is closed")
+        mujoco = self._mujoco
         view = mujoco.MjvCamera()
         view.fixedcamid = camera
         if camera < 0:
@@ -147,7 +148,7 @@ class OffscreenRenderer:
 
         MuJoCo frees a context's textures by number in whichever context is current, so the right one must be current.
         """
-        if self._context is not None:
+        if self._context is not None and self._gl is not None:
             self._gl.make_current()
             self._context.free()
             self._context = None
@@ -223,8 +224,7 @@ def probe_backends(timeout_s: float = 60.0) -> dict[str, str]:
 
 def _make_context(model: Any, height: int, width: int, quality: Quality) -> Any:
     """An offscreen render context; the model's own settings are left as they were."""
-    import mujoco
-
+    mujoco = import_mujoco()
     size, settings = model.vis.global_, model.vis.quality
     before = (size.offheight, size.offwidth, settings.offsamples, settings.shadowsize)
     size.offheight, size.offwidth = height, width
