@@ -81,6 +81,17 @@ class Column:
         runs = rows.reshape(-1, rows.shape[-1] if rows.ndim > 1 else 1)
         return self._read_runs(self._descriptor, runs).reshape(*rows.shape, *self.shape[1:])
 
+    def slice(self, start: int, stop: int) -> np.ndarray:
+        """Rows ``start … stop - 1``: a view of a small array, a copy of those rows of a large one.
+
+        Go through all rows with this rather than with :attr:`array`, and memory does not grow with the dataset.
+        """
+        if self._descriptor is None:
+            return self.array[start:stop]
+        start, stop, _ = slice(start, stop).indices(self.shape[0])
+        rows = np.arange(start, max(start, stop))
+        return self._read_runs(self._descriptor, rows[None])[0] if len(rows) else self.array[:0]
+
     def __del__(self) -> None:
         descriptor = getattr(self, "_descriptor", None)
         if descriptor is not None:
@@ -94,7 +105,7 @@ class Column:
         span = int((runs.max(axis=1) - first).max()) + 1
         first = np.minimum(first, max(self.shape[0] - span, 0))
         out = np.empty((len(runs), span, *self.shape[1:]), dtype=self.dtype)
-        target, size, at = memoryview(out).cast("B"), span * self._row_bytes, 0
+        target, size, at = out.reshape(-1).view(np.uint8).data, span * self._row_bytes, 0
         for begin in (first * self._row_bytes + self._data_offset).tolist():
             if os.preadv(descriptor, [target[at : at + size]], begin) != size:
                 raise StorageError(

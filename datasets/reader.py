@@ -300,8 +300,8 @@ class EpisodeView:
         return self.dataset.episodes.row(self.index)
 
     def column(self, name: str) -> np.ndarray:
-        """A numeric feature, shape ``(length, *shape)``; a read-only view."""
-        return self.dataset.column(name).array[self.start : self.start + self.length]
+        """A numeric feature, shape ``(length, *shape)``; do not write to it."""
+        return self.dataset.column(name).slice(self.start, self.start + self.length)
 
     def frames(self, camera: str) -> np.ndarray:
         """All images of one camera, uint8 of shape ``(length, height, width, channels)``."""

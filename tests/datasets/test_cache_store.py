@@ -192,5 +192,8 @@ def test_taking_rows_mapped_or_read(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         runs.reshape(2, 2, 4),
     ):
         np.testing.assert_array_equal(column.take(rows), data[rows])
-    with pytest.raises(IndexError):
-        column.take(np.array([3, 50]))
+    for start, stop in ((0, 50), (7, 9), (48, 90), (9, 9), (9, 7)):
+        np.testing.assert_array_equal(column.slice(start, stop), data[start:stop])
+    if not mapped_bytes:
+        with pytest.raises(IndexError):
+            column.take(np.array([3, 50]))
