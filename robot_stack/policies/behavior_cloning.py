@@ -10,13 +10,14 @@ from torch import Tensor, nn
 
 from robot_stack.core.embodiment import Embodiment
 from robot_stack.models.losses import masked_l1, masked_mse
+from robot_stack.models.random_draws import Generators
 from robot_stack.policies.chunks import action_table, target_actions, valid_steps
 from robot_stack.policies.config import BehaviorCloningConfig
 from robot_stack.policies.encoder import ObservationEncoder
 from robot_stack.policies.language import TextEmbedder
 from robot_stack.policies.networks import make_chunk_mlp
 from robot_stack.policies.normalizers import PolicyNormalizers
-from robot_stack.policies.policy import Generators, Previous
+from robot_stack.policies.policy import Previous
 
 
 class BehaviorCloningPolicy(nn.Module):

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from robot_stack.core.embodiment import Embodiment
 from robot_stack.models.losses import denoising_loss
-from robot_stack.models.random_draws import draw_normal_like
+from robot_stack.models.random_draws import Generators, draw_normal_like
 from robot_stack.models.sampling.sampler import WarmStart, times_tensor
 from robot_stack.policies.chunks import action_table, target_actions, valid_steps
 from robot_stack.policies.config import DiffusionPolicyConfig
@@ -23,7 +23,7 @@ from robot_stack.policies.encoder import ObservationEncoder
 from robot_stack.policies.language import TextEmbedder
 from robot_stack.policies.networks import make_denoiser, make_process, make_sampler
 from robot_stack.policies.normalizers import PolicyNormalizers
-from robot_stack.policies.policy import Generators, Previous
+from robot_stack.policies.policy import Previous
 
 
 class DiffusionPolicy(nn.Module):
@@ -49,9 +49,7 @@ class DiffusionPolicy(nn.Module):
         self.config, self.embodiment, self.normalizers, self.tasks = config, embodiment, normalizers, tuple(tasks)
         self.encoder = ObservationEncoder(config, embodiment, normalizers, self.tasks, task_vectors)
         self.action_normalizer = action_table(normalizers, embodiment.action_size, config.horizon)
-        self.network: Any = make_denoiser(
-            config.network, embodiment.action_size, self.encoder.cond_dim, config.horizon
-        )
+        self.network: Any = make_denoiser(config.network, embodiment.action_size, self.encoder.cond_dim, config.horizon)
         self.process = make_process(config.process)
         self.sampler = make_sampler(config.process)
         self._times: tuple[object, Tensor] | None = None

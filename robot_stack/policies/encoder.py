@@ -18,13 +18,8 @@ from robot_stack.policies.config import InputConfig, PolicyConfig
 from robot_stack.policies.language import language_module
 from robot_stack.policies.normalizer_table import NormalizerTable
 from robot_stack.policies.normalizers import PolicyNormalizers
+from robot_stack.policies.observation_batch import IMAGE, STATE
 from robot_stack.policies.vision_config import VisionConfig
-
-STATE = "observation.state"
-"""Batch entry ``(B, n_obs, S)``: the state vectors, oldest first, in physical units."""
-
-IMAGE = "observation.images."
-"""Batch entries ``IMAGE + camera``: uint8 ``(B, n_obs, H, W, 3)``."""
 
 
 class ObservationEncoder(nn.Module):
@@ -78,7 +73,7 @@ class ObservationEncoder(nn.Module):
         """Encode the observation entries of a batch as ``(B, cond_dim)``.
 
         Args:
-            batch: see :data:`STATE`, :data:`IMAGE` and :mod:`robot_stack.policies.language`.
+            batch: see :mod:`robot_stack.policies.observation_batch` and :mod:`robot_stack.policies.language`.
             generator: source of random crops and colours.
 
         Raises:

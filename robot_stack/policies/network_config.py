@@ -47,7 +47,7 @@ class UnetConfig:
 
 @dataclass(frozen=True)
 class TransformerConfig:
-    """The transformer of the Large Behavior Models study: :class:`robot_stack.models.transformer1d.DiffusionTransformer`."""
+    """The transformer of the Large Behavior Models study: ``DiffusionTransformer`` of models/transformer1d.py."""
 
     kind: Literal["transformer"] = "transformer"
     """Fixed."""

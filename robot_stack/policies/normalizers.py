@@ -143,4 +143,3 @@ def _action_rows(config: NormalizationConfig, rows: SourceRows) -> np.ndarray:
             expected="(windows, horizon, action_size)",
         )
     return action.reshape(len(action), -1)
-

@@ -9,15 +9,13 @@ import torch
 from torch import Tensor
 
 from robot_stack.core.embodiment import Embodiment
+from robot_stack.models.random_draws import Generators
 from robot_stack.policies.config import PolicyConfig
 from robot_stack.policies.language import TextEmbedder
 from robot_stack.policies.normalizers import PolicyNormalizers
 
 Batch: TypeAlias = Mapping[str, Tensor]
 """Tensors on the policy's device; keys and shapes are in ARCHITECTURE.md under "Training batches"."""
-
-Generators: TypeAlias = torch.Generator | Sequence[torch.Generator]
-"""One source of noise for a batch, or one for each row of it, so that a row does not depend on the others."""
 
 
 class Previous(NamedTuple):

@@ -1,4 +1,4 @@
-"""Noise processes and their samplers, as plain data. Fields are those of models/diffusion.py and models/flow_matching.py."""
+"""Noise processes and their samplers, as plain data. Fields are those of the processes in models/."""
 
 from __future__ import annotations
 

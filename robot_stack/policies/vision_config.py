@@ -28,7 +28,7 @@ class VisionConfig:
     """Cropping, colours and the encoder of camera images."""
 
     crop: tuple[int, int] | None = None
-    """(height, width) [pixel] cut out, at random in training, from the centre otherwise; ``None`` for the whole image."""
+    """(height, width) [pixel] cut out, at random in training, else from the centre; ``None`` for the whole image."""
 
     jitter: JitterConfig | None = None
     """Random colours in training; ``None`` for none."""

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from robot_stack.core.errors import ConfigError, require_name
 from robot_stack.models.denoiser import Denoiser
+from robot_stack.models.random_draws import Generators
 from robot_stack.models.sampling.sampler import Modulations, WarmStart, check_warm_start, times_tensor
 from robot_stack.models.sampling.step_table import LinearStep, StepTableSampler
 
@@ -95,7 +96,7 @@ class SecondOrderSampler:
         noise: Tensor,
         cond: Tensor,
         *,
-        generator: torch.Generator | None = None,
+        generator: Generators | None = None,
         warm_start: WarmStart | None = None,
         encoded_times: Tensor | None = None,
     ) -> Tensor:

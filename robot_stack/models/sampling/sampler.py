@@ -10,6 +10,7 @@ from torch import Tensor
 
 from robot_stack.core.errors import ConfigError
 from robot_stack.models.denoiser import Denoiser
+from robot_stack.models.random_draws import Generators
 
 MODULATION_ROWS = 256
 """Most rows (steps x batch) of modulation computed ahead in one product; above it they are computed step by step,
@@ -43,7 +44,7 @@ class Sampler(Protocol):
         noise: Tensor,
         cond: Tensor,
         *,
-        generator: torch.Generator | None = None,
+        generator: Generators | None = None,
         warm_start: WarmStart | None = None,
         encoded_times: Tensor | None = None,
     ) -> Tensor:
@@ -53,7 +54,8 @@ class Sampler(Protocol):
             network: predicts what the noise process of this sampler trains.
             noise: (B, T, A) standard normal; its type is the type of the result.
             cond: (B, C) conditions.
-            generator: source of the noise that stochastic samplers add on the way; ``None`` for torch's default.
+            generator: source of the noise that stochastic samplers add on the way, one for all rows or one for each;
+                ``None`` for torch's default.
             warm_start: where to start instead of pure noise.
             encoded_times: ``network.encode_times`` of :attr:`network_times`, if already known.
 
@@ -79,7 +81,7 @@ class PreparedSampler:
         noise: Tensor,
         cond: Tensor,
         *,
-        generator: torch.Generator | None = None,
+        generator: Generators | None = None,
         warm_start: WarmStart | None = None,
     ) -> Tensor:
         """Sample chunks (B, T, A) as :class:`Sampler` does."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from robot_stack.models.denoiser import Denoiser
-from robot_stack.models.random_draws import draw_normal_like
+from robot_stack.models.random_draws import Generators, draw_normal_like
 from robot_stack.models.sampling.sampler import Modulations, WarmStart, check_warm_start, times_tensor
 
 
@@ -84,7 +84,7 @@ class StepTableSampler:
         noise: Tensor,
         cond: Tensor,
         *,
-        generator: torch.Generator | None = None,
+        generator: Generators | None = None,
         warm_start: WarmStart | None = None,
         encoded_times: Tensor | None = None,
     ) -> Tensor:
@@ -102,7 +102,7 @@ class StepTableSampler:
             x = self._advance(step, x, out, generator)
         return x
 
-    def _advance(self, step: LinearStep, x: Tensor, out: Tensor, generator: torch.Generator | None) -> Tensor:
+    def _advance(self, step: LinearStep, x: Tensor, out: Tensor, generator: Generators | None) -> Tensor:
         following = torch.add(step.next_x * x, out, alpha=step.next_out)
         if self.clip is not None:
             clean = torch.add(step.clean_x * x, out, alpha=step.clean_out).clamp(-self.clip, self.clip)
