@@ -8,13 +8,14 @@ safe.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -24,7 +25,6 @@ from robot_stack.core.atomic import fsync_folder, storage_errors
 from robot_stack.core.errors import DatasetError, StorageError
 
 _MANIFEST = "manifest.json"
-_ABANDONED_S = 24 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -127,10 +127,35 @@ def open_generation(home: Path, layout: str, root: Path, sources: Sequence[Sourc
         StorageError: if the cache cannot be written.
     """
     sources = tuple(sources)
-    found, inherited = _search(home, layout, root, sources)
+    found, _ = _search(home, layout, root, sources)
     if found is not None:
         return found
-    return _build(home, layout, root, sources, build, inherited)
+    try:
+        with storage_errors(home):
+            home.mkdir(parents=True, exist_ok=True)
+            with _one_builder(home):
+                found, inherited = _search(home, layout, root, sources)  # another process may have built it meanwhile
+                return found or _build(home, layout, root, sources, build, inherited)
+    except StorageError as error:
+        remedy = "free disk space, or pass cache_dir= to Dataset to keep decoded data elsewhere"
+        raise StorageError(error.message, where=error.where, remedy=remedy) from error
+
+
+@contextlib.contextmanager
+def _one_builder(home: Path) -> Iterator[None]:
+    """Wait until no other process builds here; then what unfinished builders left behind can go."""
+    descriptor = os.open(home / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except OSError:  # a file system without locks: building twice is a waste, not an error
+            yield
+            return
+        for folder in home.glob("tmp-*"):
+            shutil.rmtree(folder, ignore_errors=True)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _search(
@@ -167,19 +192,12 @@ def _build(
     build: Build,
     inherited: Inherited | None,
 ) -> Path:
+    work = Path(tempfile.mkdtemp(prefix="tmp-", dir=home))
     try:
-        with storage_errors(home):
-            home.mkdir(parents=True, exist_ok=True)
-            _remove_abandoned(home)
-            work = Path(tempfile.mkdtemp(prefix="tmp-", dir=home))
-            try:
-                build(work, inherited)
-                return _install(work, home, layout, root, sources)
-            finally:
-                shutil.rmtree(work, ignore_errors=True)
-    except StorageError as error:
-        remedy = "free disk space, or pass cache_dir= to Dataset to keep decoded data elsewhere"
-        raise StorageError(error.message, where=error.where, remedy=remedy) from error
+        build(work, inherited)
+        return _install(work, home, layout, root, sources)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def _install(work: Path, home: Path, layout: str, root: Path, sources: tuple[SourceFile, ...]) -> Path:
@@ -209,16 +227,6 @@ def _read_manifest(folder: Path) -> tuple[str, tuple[SourceFile, ...]] | None:
         return raw["layout"], tuple(SourceFile(**entry) for entry in raw["sources"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def _remove_abandoned(home: Path) -> None:
-    """Remove what builders that died long ago left behind."""
-    for folder in home.glob("tmp-*"):
-        try:
-            if time.time() - folder.stat().st_mtime > _ABANDONED_S:
-                shutil.rmtree(folder, ignore_errors=True)
-        except OSError:
-            continue
 
 
 def _digest(path: Path) -> str:

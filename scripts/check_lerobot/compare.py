@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,7 +119,7 @@ def _column(direction: str, dataset: Dataset, name: str, theirs: np.ndarray, lab
     return Line(direction, what, ours.size, different, note)
 
 
-def _texts(direction: str, what: str, ours: list[str], theirs: list[str]) -> Line:
+def _texts(direction: str, what: str, ours: list[str], theirs: Sequence[object]) -> Line:
     different = sum(a != b for a, b in zip(ours, theirs, strict=False)) + abs(len(ours) - len(theirs))
     return Line(direction, what, len(theirs), different)
 

@@ -50,7 +50,7 @@ def test_interrupted_building_leaves_nothing_and_can_be_repeated(tmp_path: Path,
     monkeypatch.setattr(columns, "_decode_part", interrupt)
     with pytest.raises(KeyboardInterrupt):
         Dataset(root).column("action")
-    assert list((root / ".cache/columns").iterdir()) == []
+    assert [path.name for path in (root / ".cache/columns").iterdir()] == [".lock"]
     monkeypatch.undo()
     np.testing.assert_array_equal(Dataset(root).column("action").array, values("action", np.arange(26), 2))
 
@@ -67,15 +67,13 @@ def test_full_disk_is_told_with_the_way_out(tmp_path: Path, monkeypatch: pytest.
     assert "cache_dir" in (caught.value.remedy or "")
 
 
-def test_what_a_dead_builder_left_is_removed_but_not_what_a_live_one_makes(tmp_path: Path):
+def test_what_a_dead_builder_left_is_removed(tmp_path: Path):
     root = write_dataset(tmp_path, [5])
-    home = root / ".cache/columns"
-    for name, age in (("tmp-dead", 2 * 24 * 3600), ("tmp-alive", 5)):
-        (home / name).mkdir(parents=True)
-        now = (home / name).stat().st_mtime
-        os.utime(home / name, (now - age, now - age))
+    left = root / ".cache/columns/tmp-dead"
+    left.mkdir(parents=True)
+    (left / "column-0000.npy").write_bytes(b"half")
     Dataset(root).column("action")
-    assert not (home / "tmp-dead").exists() and (home / "tmp-alive").exists()
+    assert not left.exists()
 
 
 def test_damaged_manifest_means_building_again(tmp_path: Path):
@@ -86,14 +84,18 @@ def test_damaged_manifest_means_building_again(tmp_path: Path):
     np.testing.assert_array_equal(Dataset(root).column("action").array, values("action", np.arange(5), 2))
 
 
-def test_several_processes_build_at_once(tmp_path: Path):
+def test_several_processes_build_once(tmp_path: Path):
     root = write_dataset(tmp_path, [50, 60, 70, 80])
     code = textwrap.dedent(
         f"""
         import sys
+        from robot_stack.datasets import columns
         from robot_stack.datasets.reader import Dataset
+        decode, count = columns._decode_part, []
+        columns._decode_part = lambda *a: (count.append(1), decode(*a))
+        print("ready", flush=True)
         sys.stdin.readline()
-        print(float(Dataset({str(root)!r}).column("action").array.sum()))
+        print(float(Dataset({str(root)!r}).column("action").array.sum()), len(count))
         """
     )
     started = [
@@ -101,11 +103,14 @@ def test_several_processes_build_at_once(tmp_path: Path):
         for _ in range(3)
     ]
     for process in started:
+        assert process.stdout is not None and process.stdout.readline() == "ready\n"
+    for process in started:
         assert process.stdin is not None
         process.stdin.write("go\n")
         process.stdin.flush()
-    sums = {process.communicate()[0].strip() for process in started}
-    assert sums == {str(float(values("action", np.arange(260), 2).sum()))}
+    answers = [process.communicate()[0].split() for process in started]
+    assert {answer[0] for answer in answers} == {str(float(values("action", np.arange(260), 2).sum()))}
+    assert sorted(int(answer[1]) for answer in answers) == [0, 0, 2]  # two files, decoded by one process
     assert len(list((root / ".cache/columns").glob("g-*"))) == 1
 
 
