@@ -18,7 +18,7 @@ from robot_stack.datasets.checks.rows import Measured
 from robot_stack.datasets.episodes import EpisodeTable
 from robot_stack.datasets.metadata import AUTOMATIC_COLUMNS, DatasetInfo, damaged_parquet, open_parquet, read_stats
 
-_RECOMPUTE = "recompute them: robot-stack data split DATASET OUT --fraction 1 writes a copy with right statistics"
+_RECOMPUTE = "robot-stack data repair computes them again from the episodes"
 _QUANTILES = {"q01": 0.01, "q10": 0.10, "q50": 0.50, "q90": 0.90, "q99": 0.99}
 _EXACT, _MEAN, _STD = 1e-5, 1e-3, 1e-2
 _RANK_TOLERANCE = 0.05
@@ -132,10 +132,11 @@ def _misplaced(stored: dict[str, Any], samples: list[np.ndarray]) -> str:
     rows = rows.reshape(-1, size)
     spread = rows.max(axis=0) - rows.min(axis=0)
     slack = 1e-3 * spread + 1e-6
+    tolerance = _RANK_TOLERANCE + 2 / len(rows)
     for name in (name for name in _QUANTILES if name in stored):
         value = np.asarray(stored[name], dtype=np.float64).reshape(-1)
         below, upto = (rows < value - slack).mean(axis=0), (rows <= value + slack).mean(axis=0)
-        far = (below > _QUANTILES[name] + _RANK_TOLERANCE) | (upto < _QUANTILES[name] - _RANK_TOLERANCE)
+        far = (below > _QUANTILES[name] + tolerance) | (upto < _QUANTILES[name] - tolerance)
         if far.any():
             at = int(np.flatnonzero(far)[0])
             return f"{name}[{at}] is {value[at]:.6g}, below which {100 * below[at]:.0f}% of the rows lie"

@@ -96,7 +96,7 @@ def card(dataset: Dataset, note: EpisodeNote, groups: list[Group], *, with_film:
         f'<span class="badge {outcome}">{outcome}</span>'
         f"<p>{escape(note.instruction) or '<em>no instruction</em>'}</p>"
         f'<ul class="facts">{"".join(f"<li>{escape(fact)}</li>" for fact in facts)}</ul></header>'
-        f'{pictures}<div class="plots">{plots}</div>{_provenance(note)}</article>'
+        f'<div class="cameras">{pictures}</div><div class="plots">{plots}</div>{_provenance(note)}</article>'
     )
 
 
