@@ -64,9 +64,10 @@ def read_notes(table: EpisodeTable) -> tuple[EpisodeNote, ...]:
 
 
 def _note(index: int, length: int, tasks: list[str], provenance: dict[str, Any], reached: object) -> EpisodeNote:
-    success = provenance.get("success")
-    if not isinstance(success, bool):
-        success = None if reached is None else _first(reached) > 0.5
+    if "success" in provenance or reached is None:
+        success = provenance.get("success") if isinstance(provenance.get("success"), bool) else None
+    else:
+        success = _first(reached) > 0.5
     seed = provenance.get("seed")
     return EpisodeNote(
         index=index,
