@@ -74,6 +74,17 @@ class EpisodeTable:
         """Frames of all episodes together."""
         return int(self.length.sum())
 
+    def same_places(self, other: EpisodeTable) -> bool:
+        """Whether the rows and frames of the episodes lie in the same files at the same places."""
+        mine, theirs = self._places(), other._places()
+        return len(mine) == len(theirs) and all(np.array_equal(a, b) for a, b in zip(mine, theirs, strict=True))
+
+    def _places(self) -> list[np.ndarray]:
+        out = [self.length, self.data_chunk, self.data_file]
+        for place in self.videos.values():
+            out += [place.chunk, place.file, place.from_timestamp]
+        return out
+
     def column(self, name: str) -> list[Any]:
         """One value an episode of any column of the table, as plain Python values.
 

@@ -241,13 +241,28 @@ class Dataset:
     @cached_property
     def _columns(self) -> dict[str, Column]:
         features = [self.features[name] for name in self.column_names]
-        return open_columns(self.root, self._home, features, self._parts)
+        try:
+            return open_columns(self.root, self._home, features, self._parts)
+        except DatasetError:
+            if self._moved() is None:
+                raise
+            return open_columns(self.root, self._home, features, self._parts)
+
+    def _moved(self) -> EpisodeTable | None:
+        """The same episodes in their new places if a writer has joined files since they were read, else ``None``."""
+        now = read_episodes(self.root, self.info)
+        if now.same_places(self.episodes):
+            return None
+        self.episodes = now
+        self.__dict__.pop("_parts", None)
+        return now
 
     def _decoding_camera(self, name: str) -> ImageCamera | VideoCamera:
         feature = self.features[name]
         if feature.dtype == "image":
             return ImageCamera(self.root, self._home, feature, self._parts)
-        return VideoCamera(self.root, self.info, feature, self.episodes, self.column("timestamp"), self._home)
+        times = self.column("timestamp")
+        return VideoCamera(self.root, self.info, feature, self.episodes, times, self._home, self._moved)
 
     def _frame_sources(self, name: str) -> list[SourceFile]:
         """The files that a camera's frames come from, in row order."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
 from robot_stack.core.atomic import atomic_path
-from robot_stack.core.errors import DatasetError, StorageError
+from robot_stack.core.errors import DatasetError, StorageError, VideoError
 from robot_stack.datasets.columns import Column
 from robot_stack.datasets.episodes import EpisodeTable
 from robot_stack.datasets.metadata import DatasetInfo, FeatureInfo
@@ -31,6 +32,7 @@ class VideoCamera:
         episodes: where its episodes lie.
         timestamps: the ``timestamp`` column.
         home: folder for caches; seek tables are kept there.
+        moved: gives the table of the same episodes again if files were joined meanwhile, else ``None``.
         tolerance_s: see :data:`TOLERANCE_S`.
     """
 
@@ -42,12 +44,13 @@ class VideoCamera:
         episodes: EpisodeTable,
         timestamps: Column,
         home: Path,
+        moved: Callable[[], EpisodeTable | None],
         tolerance_s: float = TOLERANCE_S,
     ) -> None:
         self.feature = feature
         self.shape = feature.image_shape
-        self._place = episodes.videos[feature.name]
         self._episodes = episodes
+        self._moved = moved
         self._timestamps = timestamps
         self._tolerance_s = tolerance_s
         self._pool = VideoPool(lambda path: load_seek_table(path, home / "seek"))
@@ -58,7 +61,8 @@ class VideoCamera:
 
     def path(self, episode: int) -> Path:
         """The video file that holds an episode."""
-        return self._path(int(self._place.chunk[episode]), int(self._place.file[episode]))
+        place = self._episodes.videos[self.feature.name]
+        return self._path(int(place.chunk[episode]), int(place.file[episode]))
 
     def read(self, rows: np.ndarray) -> np.ndarray:
         """Decode the frames of some rows; each distinct frame is decoded once, files in order.
@@ -74,21 +78,35 @@ class VideoCamera:
             VideoError: if a file is damaged.
         """
         unique, inverse = np.unique(rows, return_inverse=True)
-        frames = np.empty((len(unique), *self.shape), dtype=np.uint8)
-        episode = np.searchsorted(self._episodes.start, unique, side="right") - 1
-        files = np.stack([self._place.chunk[episode], self._place.file[episode]], axis=1)
-        times = self._place.from_timestamp[episode] + self._timestamps.take(unique)
         with self._lock:
-            for chunk, file in np.unique(files, axis=0):
-                mine = np.flatnonzero((files == (chunk, file)).all(axis=1))
-                mine = mine[np.argsort(times[mine], kind="stable")]
-                self._read_file(self._path(int(chunk), int(file)), unique[mine], times[mine], frames, mine)
+            try:
+                frames = self._read(unique)
+            except (DatasetError, VideoError):
+                episodes = self._moved()
+                if episodes is None:
+                    raise
+                self._pool.close()
+                self._episodes = episodes
+                frames = self._read(unique)
         return frames if len(unique) == len(rows) and (inverse[1:] > inverse[:-1]).all() else frames[inverse]
 
     def close(self) -> None:
         """Close the video files."""
         with self._lock:
             self._pool.close()
+
+    def _read(self, rows: np.ndarray) -> np.ndarray:
+        """Frames of distinct rows in order, file after file."""
+        place = self._episodes.videos[self.feature.name]
+        frames = np.empty((len(rows), *self.shape), dtype=np.uint8)
+        episode = np.searchsorted(self._episodes.start, rows, side="right") - 1
+        files = np.stack([place.chunk[episode], place.file[episode]], axis=1)
+        times = place.from_timestamp[episode] + self._timestamps.take(rows)
+        for chunk, file in np.unique(files, axis=0):
+            mine = np.flatnonzero((files == (chunk, file)).all(axis=1))
+            mine = mine[np.argsort(times[mine], kind="stable")]
+            self._read_file(self._path(int(chunk), int(file)), rows[mine], times[mine], frames, mine)
+        return frames
 
     def _read_file(self, path: Path, rows: np.ndarray, times: np.ndarray, out: np.ndarray, places: np.ndarray) -> None:
         numbers = self._match(path, rows, times)

@@ -25,7 +25,6 @@ class KnownEpisodes:
         size: side of the square images [pixel].
         cameras: which cameras to include.
         num_episodes: only the first so many.
-        text: whether to include a text feature.
     """
 
     def __init__(
@@ -34,13 +33,11 @@ class KnownEpisodes:
         size: int = 64,
         cameras: tuple[str, ...] = (IMAGE, VIDEO),
         num_episodes: int = len(LENGTHS),
-        text: bool = True,
     ) -> None:
         self.seed = seed
         self.size = size
         self.cameras = cameras
         self.num_episodes = num_episodes
-        self.text = text
 
     def features(self) -> dict[str, dict[str, Any]]:
         """Feature descriptions in the form of LeRobot's info.json."""
@@ -53,7 +50,7 @@ class KnownEpisodes:
             "observation.pair": {"dtype": "float64", "shape": (2,), "names": None},
             "action": {"dtype": "float32", "shape": (3,), "names": ["x", "y", "z"]},
             "next.done": {"dtype": "bool", "shape": (1,), "names": None},
-            **({"note": {"dtype": "string", "shape": (1,), "names": None}} if self.text else {}),
+            "note": {"dtype": "string", "shape": (1,), "names": None},
             **{name: cameras[name] for name in self.cameras},
         }
 
@@ -69,10 +66,9 @@ class KnownEpisodes:
                 "observation.pair": rng.normal(size=2),
                 "action": rng.uniform(-1, 1, size=3).astype(np.float32),
                 "next.done": np.array([t == length - 1]),
+                "note": f"episode {episode} step {t} — ünïcode",
                 "task": TASKS[episode % len(TASKS)],
             }
-            if self.text:
-                frame["note"] = f"episode {episode} step {t} — ünïcode"
             for name in self.cameras:
                 frame[name] = self._image(episode, t, phase=0.0 if name == IMAGE else 1.3)
             yield frame

@@ -3,8 +3,9 @@
 usage: python scripts/check_lerobot/main.py [--lerobot-env .venv-lerobot]
 (scripts/make_lerobot_env.sh makes the environment; `make check-lerobot` does both)
 
-Two datasets hold the same episodes: one is recorded by LeRobot, one by robot_stack. Each is loaded by both, and all
-that they give is compared. Exit code 0 means that nothing differs.
+One dataset is recorded by LeRobot, three by robot_stack (cameras as video, as PNG images, and with the small files that
+a crash leaves). Each is loaded by both, and all that they give is compared with each other and with what was recorded.
+Exit code 0 means that nothing differs.
 """
 
 from __future__ import annotations
@@ -15,12 +16,15 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from compare import Line, compare_readers, compare_stats, compare_truth
 from known_episodes import KnownEpisodes
-from our_recording import record
+from our_recording import episodes, record
+
+from robot_stack.datasets.schema import Storage
 
 HERE = Path(__file__).resolve().parent
 
@@ -30,6 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lerobot-env", type=Path, default=Path(".venv-lerobot"))
     args = parser.parse_args()
+    os.environ.setdefault("SVT_LOG", "1")  # the AV1 encoder prints only errors
     python = args.lerobot_env / "bin" / "python"
     if not python.exists():
         sys.exit(f"{python} is missing: run scripts/make_lerobot_env.sh {args.lerobot_env}")
@@ -40,29 +45,37 @@ def main() -> None:
 
 
 def check(python: Path, folder: Path) -> list[Line]:
-    """Both directions.
+    """Both directions, robot_stack's with both ways to keep cameras, and as a crash leaves the files.
 
     Args:
         python: of LeRobot's environment.
         folder: for the datasets.
     """
-    theirs, ours = folder / "by_lerobot", folder / "by_robot_stack"
+    known = KnownEpisodes()
+    theirs = folder / "by_lerobot"
     run_lerobot(python, "write", theirs)
-    lines = compare_both(python, "LeRobot to robot_stack", theirs, KnownEpisodes())
-    known = KnownEpisodes(text=False)
-    record(ours, known)
-    return lines + compare_both(python, "robot_stack to LeRobot", ours, known)
+    truth = [list(known.frames(i)) for i in range(known.num_episodes)]
+    lines = compare_both(python, "LeRobot wrote", theirs, truth)
+    ways: list[tuple[str, Storage, bool]] = [
+        ("video", "video", True),
+        ("image", "image", True),
+        ("one file an episode", "video", False),
+    ]
+    for name, storage, join_files in ways:
+        ours = folder / f"by_robot_stack_{name.replace(' ', '_')}"
+        record(ours, known, storage, join_files=join_files)
+        lines += compare_both(python, f"robot_stack wrote ({name})", ours, episodes(known))
+    return lines
 
 
-def compare_both(python: Path, direction: str, root: Path, known: KnownEpisodes) -> list[Line]:
+def compare_both(python: Path, direction: str, root: Path, truth: list[list[dict[str, Any]]]) -> list[Line]:
     """Load a dataset with both readers and compare them with each other and with what was recorded."""
     dumped = root.with_suffix(".npz")
     run_lerobot(python, "dump", root, dumped)
-    episodes = [list(known.frames(i)) for i in range(known.num_episodes)]
     return [
         *compare_readers(direction, root, dumped),
         *compare_stats(direction, root, dumped),
-        *compare_truth(direction, root, episodes),
+        *compare_truth(direction, root, truth),
     ]
 
 
@@ -77,9 +90,9 @@ def run_lerobot(python: Path, *arguments: object) -> None:
 
 def print_table(lines: list[Line]) -> None:
     """One row a comparison, and the sum."""
-    print(f"{'direction':24} {'what':44} {'compared':>10} {'different':>10}  note")
+    print(f"{'dataset':42} {'what':44} {'compared':>10} {'different':>10}  note")
     for line in lines:
-        print(f"{line.direction:24} {line.what:44} {line.compared:>10} {line.different:>10}  {line.note}")
+        print(f"{line.direction:42} {line.what:44} {line.compared:>10} {line.different:>10}  {line.note}")
     wrong = sum(line.different for line in lines)
     print(f"\n{sum(line.compared for line in lines)} compared, {wrong} different: {'FAILED' if wrong else 'all equal'}")
 
