@@ -48,9 +48,6 @@ class ImitationConfig:
     compile: bool = False
     """Compile the loss with ``torch.compile``: pays on a GPU in long runs, costs a minute at the start."""
 
-    seed: int = 0
-    """Of the noise."""
-
 
 class LossModule(nn.Module):
     """Makes a policy's loss its ``forward``, which is what DistributedDataParallel hooks into."""
@@ -73,6 +70,7 @@ class Imitation(Generic[P]):
         schedule: factor of the learning rate per update.
         wrap: puts the loss module behind DistributedDataParallel; the identity when alone.
         rank: of this process, so that ranks draw different noise.
+        seed: of the noise.
     """
 
     def __init__(
@@ -83,26 +81,27 @@ class Imitation(Generic[P]):
         *,
         wrap: Callable[[nn.Module], nn.Module] = lambda module: module,
         rank: int = 0,
+        seed: int = 0,
     ) -> None:
         if not callable(getattr(policy, "loss", None)):
             raise ConfigError("a policy without a loss cannot imitate", got=type(policy).__name__)
         self.config = config
-        self.rank = rank
+        self.rank, self.seed = rank, seed
         self.step = 0
         self.trained = policy.train()
         self.optimizer = AdamW(policy.named_parameters(), config.optimizer, schedule)
-        self.ema = None if config.ema is None else Ema(policy, config.ema)
         self.device = next(policy.parameters()).device
         self._generator = torch.Generator(self.device)
         self._autocast = autocast_dtype(config.precision, self.device)
-        self._loss = wrap(LossModule(policy))
+        self._loss = wrap(LossModule(policy))  # all ranks have the weights of rank 0 from here on
+        self.ema = None if config.ema is None else Ema(policy, config.ema)
         if config.compile:
             self._loss.compile()
 
     def update(self, batch: Batch) -> Metrics:
         """One step of training; no synchronisation with the host."""
         self.step += 1
-        self._generator.manual_seed(step_seed(self.config.seed, self.step, self.rank))
+        self._generator.manual_seed(step_seed(self.seed, self.step, self.rank))
         with self._precision():
             loss = self._loss(batch, self._generator)
         metrics = self.optimizer.step(loss, self.step)

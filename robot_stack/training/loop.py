@@ -53,9 +53,6 @@ class TrainConfig:
     tensorboard: bool = True
     """Write TensorBoard files beside the JSON lines."""
 
-    seed: int = 0
-    """Of dropout and its like."""
-
     def __post_init__(self) -> None:
         if min(self.steps, self.log_every, self.checkpoint_every, self.keep_checkpoints) < 1:
             raise ConfigError("steps, log_every, checkpoint_every and keep_checkpoints must be at least 1", got=self)
@@ -86,6 +83,7 @@ def train(
     distribution: Distribution | None = None,
     validate: Validate | None = None,
     listeners: Sequence[Listener] = (),
+    seed: int = 0,
 ) -> TrainResult:
     """Train until ``config.steps``, from the newest checkpoint of ``run`` when there is one.
 
@@ -97,6 +95,7 @@ def train(
         distribution: this process among all; alone on the CPU by default.
         validate: called on rank 0.
         listeners: told about every event on rank 0, for example a progress bar.
+        seed: of dropout and its like.
 
     Raises:
         NonFiniteLossError: if an update was not finite; the state before it is kept as a checkpoint.
@@ -114,7 +113,7 @@ def train(
             DeviceFeed(batches, distribution.device, config.prefetch) as feed,
             borrowed_generator(distribution.device) as seed_layers,
         ):
-            ending = loop.go(feed, seed_layers, stop)
+            ending = loop.go(feed, lambda step: seed_layers(step_seed(seed, step, distribution.rank)), stop)
         return TrainResult(algorithm.step, ending, resumed_from)
 
 
@@ -168,7 +167,7 @@ class _Loop:
             before = feed.state_dict()
             batch = next(feed)
             waited += time.perf_counter() - asked
-            seed_layers(step_seed(config.seed, algorithm.step + 1, self.distribution.rank))
+            seed_layers(algorithm.step + 1)
             self.meter.add(algorithm.update(batch))
             self.trail.append((before, _rows(batch)))
             step = algorithm.step

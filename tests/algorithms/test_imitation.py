@@ -34,8 +34,8 @@ def build(seed: int = 0, rank: int = 0, **config) -> Imitation[Denoiser]:
     with torch.no_grad():
         for parameter in net.parameters():
             parameter.copy_(0.3 * torch.randn(parameter.shape, generator=generator))
-    settings = ImitationConfig(optimizer=AdamWConfig(lr=1e-2), seed=seed, **config)
-    return Imitation(net, settings, lambda step: 1.0, rank=rank)
+    settings = ImitationConfig(optimizer=AdamWConfig(lr=1e-2), **config)
+    return Imitation(net, settings, lambda step: 1.0, rank=rank, seed=seed)
 
 
 def batch_of(step: int) -> dict[str, Tensor]:

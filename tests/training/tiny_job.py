@@ -80,10 +80,10 @@ def build(
     policy = Regressor(dropout, noise)
     torch.random.set_rng_state(generator)
     config = ImitationConfig(
-        optimizer=AdamWConfig(lr=3e-3, weight_decay=1e-2, clip_norm=1.0), ema=EmaConfig(), precision="float32", seed=5
+        optimizer=AdamWConfig(lr=3e-3, weight_decay=1e-2, clip_norm=1.0), ema=EmaConfig(), precision="float32"
     )
     schedule = WarmupSchedule(ScheduleConfig(warmup_steps=4), total_steps)
-    return Imitation(policy, config, schedule, wrap=distribution.wrap, rank=distribution.rank)
+    return Imitation(policy, config, schedule, wrap=distribution.wrap, rank=distribution.rank, seed=5)
 
 
 def run_job(
