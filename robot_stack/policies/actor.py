@@ -36,7 +36,7 @@ class Actor:
     def __init__(
         self,
         policy: Policy,
-        config: InferenceConfig = InferenceConfig(),
+        config: InferenceConfig | None = None,
         *,
         source: str | None = None,
         embedder: TextEmbedder | None = None,
@@ -45,7 +45,7 @@ class Actor:
             raise ConfigError("an actor runs policies that are torch modules", got=type(policy).__name__)
         self.policy: Policy = policy
         self.module = policy.eval()
-        self.config = config
+        self.config = config = config or InferenceConfig()
         self.embedder = embedder
         self.latency = LatencyRecord()
         """Of whole decisions, from NumPy to NumPy."""
@@ -97,8 +97,7 @@ class Actor:
         start = None
         if previous is not None:
             start = Previous(self._to_device(torch.from_numpy(previous[0]).float()), previous[1])
-        dtype = torch.bfloat16 if self.config.precision == "bfloat16" else torch.float32
-        enabled = dtype is torch.bfloat16
+        enabled = self.config.precision == "bfloat16"
         with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=enabled):
             actions = self._sample(batch, generator=generators, previous=start)
         out = actions.cpu().numpy().astype(np.float64)

@@ -52,11 +52,12 @@ class PolicyDriver:
     def __init__(
         self,
         policy: Policy,
-        config: DriverConfig = DriverConfig(),
-        inference: InferenceConfig = InferenceConfig(),
+        config: DriverConfig | None = None,
+        inference: InferenceConfig | None = None,
         *,
         embedder: TextEmbedder | None = None,
     ) -> None:
+        config = config or DriverConfig()
         self.actor = Actor(policy, inference, source=config.source, embedder=embedder)
         self.policy, self.config = policy, config
         self._first = policy.n_obs_steps - 1

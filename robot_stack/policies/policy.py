@@ -36,17 +36,25 @@ class Policy(Protocol):
     present one with step ``n_obs_steps - 1``, which is the first that can be executed.
     """
 
-    config: PolicyConfig
-    """Plain data; decides kind and sizes."""
+    @property
+    def config(self) -> PolicyConfig:
+        """Plain data; decides kind and sizes."""
+        ...
 
-    embodiment: Embodiment
-    """The robot it was trained for."""
+    @property
+    def embodiment(self) -> Embodiment:
+        """The robot it was trained for."""
+        ...
 
-    normalizers: PolicyNormalizers
-    """Between physical units and the network."""
+    @property
+    def normalizers(self) -> PolicyNormalizers:
+        """Between physical units and the network."""
+        ...
 
-    tasks: tuple[str, ...]
-    """Instructions of the training tasks, by ``task_index``; may be empty without language."""
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Instructions of the training tasks, by ``task_index``; may be empty without language."""
+        ...
 
     @property
     def n_obs_steps(self) -> int:
