@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
 
     from robot_stack.runtime.progress import Progress
+    from robot_stack.training.reporter import TrainEvent
 
 
 @contextlib.contextmanager
@@ -32,8 +33,8 @@ def bars() -> Iterator[Bars]:
         yield shown
 
 
-def episode_bar(shown: Bars, label: str, total: int) -> Callable[[Progress], None]:
-    """A bar over episodes; returns the listener that moves it.
+def collection_bar(shown: Bars, label: str, total: int) -> Callable[[Progress], None]:
+    """A bar over demonstrations; returns the listener that moves it.
 
     Args:
         shown: from :func:`bars`.
@@ -43,9 +44,52 @@ def episode_bar(shown: Bars, label: str, total: int) -> Callable[[Progress], Non
     task = shown.add_task(label, total=total, note="")
 
     def listen(progress: Progress) -> None:
-        tried = progress.attempts or progress.done
-        share = f"{progress.successes}/{tried} succeeded" if tried else ""
-        trouble = f", {progress.failures} broke off" if progress.failures else ""
-        shown.update(task, completed=progress.done, total=progress.total, note=share + trouble)
+        note = f"{progress.attempts} tried" if progress.attempts != progress.done else ""
+        shown.update(task, completed=progress.done, total=progress.total, note=note + _trouble(progress))
 
     return listen
+
+
+def evaluation_bar(shown: Bars, label: str, total: int) -> Callable[[Progress], None]:
+    """A bar over evaluated episodes; returns the listener that moves it.
+
+    Args:
+        shown: from :func:`bars`.
+        label: before the bar.
+        total: how many episodes.
+    """
+    task = shown.add_task(label, total=total, note="")
+
+    def listen(progress: Progress) -> None:
+        note = f"{progress.successes}/{progress.done} succeeded" + _trouble(progress)
+        shown.update(task, completed=progress.done, total=progress.total, note=note)
+
+    return listen
+
+
+def training_bar(shown: Bars, label: str, total: int) -> Callable[[TrainEvent], None]:
+    """A bar over training steps; returns the listener that moves it.
+
+    Args:
+        shown: from :func:`bars`.
+        label: before the bar.
+        total: how many steps.
+    """
+    task = shown.add_task(label, total=total, note="")
+    notes = {"loss": "", "validation": ""}
+
+    def listen(event: TrainEvent) -> None:
+        if event.kind == "train" and "loss" in event.values:
+            notes["loss"] = f"loss {event.values['loss']:.4f}"
+        if event.kind == "validation" and "loss" in event.values:
+            notes["validation"] = f"held out {event.values['loss']:.4f}"
+        if event.kind == "message":
+            shown.console.print(f"  {event.text}", style="yellow")
+        note = "  ".join(text for text in notes.values() if text)
+        shown.update(task, completed=event.step, total=event.total_steps, note=note)
+
+    return listen
+
+
+def _trouble(progress: Progress) -> str:
+    return f", {progress.failures} broke off" if progress.failures else ""

@@ -1,0 +1,120 @@
+"""``robot-stack collect``: record demonstrations of a task into a dataset."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from robot_stack.cli.parsing import default_processes, parse
+from robot_stack.cli.worlds import WorldConfig, expert_maker, full_name, world_maker
+
+if TYPE_CHECKING:
+    from robot_stack.core.embodiment import Embodiment
+    from robot_stack.runtime.collect import Collected, Demonstrator
+    from robot_stack.runtime.progress import ProgressListener
+
+
+@dataclass(frozen=True)
+class CollectArgs:
+    """Record demonstrations: by the scripted expert of a Meta-World task, or by a policy.
+
+    Run again with the same arguments, it goes on where it ended. Episode i always has the same start, whatever the
+    number of processes.
+    """
+
+    task: Annotated[str, tyro.conf.Positional]
+    """For example metaworld/pick-place; robot-stack tasks lists them."""
+
+    out: Path = Path("data")
+    """The dataset: a new folder, or one of the same robot to go on with."""
+
+    episodes: int = 50
+    """How many to have in the end."""
+
+    policy: Path | None = None
+    """A policy bundle that demonstrates instead of the expert."""
+
+    noise: float = 0.1
+    """Standard deviation of the noise on the expert's actions, so that the data show how to recover [action unit]."""
+
+    keep_failures: bool = False
+    """Keep episodes that did not reach the goal as well."""
+
+    world: WorldConfig = field(default_factory=WorldConfig)
+    """What to record."""
+
+    storage: str = "video"
+    """Cameras as video files (video) or as pictures in the rows (image)."""
+
+    processes: int = field(default_factory=default_processes)
+    """Processes that simulate; 0 for this one."""
+
+    stream: int = 0
+    """Another stream gives other starts."""
+
+
+def run(arguments: list[str]) -> int:
+    """Collect, show progress, and tell what was written."""
+    args = parse(CollectArgs, arguments, "robot-stack collect")
+    from rich.console import Console
+
+    from robot_stack.cli.bars import bars, collection_bar
+
+    name = full_name(args.task)
+    with bars() as shown:
+        done = collect_into(args, collection_bar(shown, f"collect {name}", args.episodes))
+    console = Console(highlight=False)
+    console.print(
+        f"{done.episodes} episodes in [bold]{args.out}[/bold], {done.written} of them new; {done.attempts} seeds tried"
+    )
+    for failure in done.failures:
+        console.print(f"  broke off: {failure}", style="yellow")
+    return 0
+
+
+def collect_into(args: CollectArgs, progress: ProgressListener) -> Collected:
+    """Collect into ``args.out``.
+
+    Args:
+        args: what and where to.
+        progress: told after every attempt.
+    """
+    from robot_stack.core.errors import require_name
+    from robot_stack.datasets.sink import DatasetSink
+    from robot_stack.datasets.writer import DatasetWriter
+    from robot_stack.runtime.collect import CollectConfig, collect
+    from robot_stack.runtime.fleet import Fleet, FleetConfig
+
+    require_name("storage", args.storage, ("video", "image"))
+    maker = world_maker(args.task, args.world)
+    world = maker()
+    embodiment = world.robot.embodiment
+    world.close()
+    demonstrator = _demonstrator(args, embodiment)
+    config = CollectConfig(
+        episodes=args.episodes,
+        only_successes=not args.keep_failures,
+        stream=args.stream,
+        steps_after_success=5,
+    )
+    storage = "image" if args.storage == "image" else "video"
+    with (
+        DatasetWriter(args.out, embodiment, storage=storage if embodiment.cameras else None) as writer,
+        Fleet(FleetConfig(processes=args.processes)) as fleet,
+    ):
+        return collect(maker, demonstrator, DatasetSink(writer), config, fleet=fleet, progress=progress)
+
+
+def _demonstrator(args: CollectArgs, embodiment: Embodiment) -> Demonstrator:
+    from robot_stack.runtime.collect import Demonstrator
+
+    if args.policy is None:
+        return Demonstrator("expert", driver_maker=expert_maker(args.task, args.noise))
+    from robot_stack.policies.driver import PolicyDriver
+    from robot_stack.policies.loading import load_bundle
+
+    bundle = load_bundle(args.policy, robot_embodiment=embodiment)
+    return Demonstrator(bundle.name, driver=PolicyDriver(bundle.policy))

@@ -1,0 +1,69 @@
+"""Who is evaluated: names on the command line become subjects with the world they need."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from robot_stack.cli.worlds import WorldConfig, expert_maker, world_maker
+
+if TYPE_CHECKING:
+    from robot_stack.evaluation.evaluate import Subject
+
+
+def expert_subject(task: str, noise_std: float = 0.0) -> Subject:
+    """The scripted expert of a Meta-World task."""
+    from robot_stack.evaluation.evaluate import Subject
+
+    return Subject("expert", driver_maker=expert_maker(task, noise_std), id=f"expert noise {noise_std:g}")
+
+
+def policy_subject(bundle: Path, task: str, world: WorldConfig, *, name: str = "", device: str = "cpu") -> Subject:
+    """A policy bundle, checked against the robot of the task.
+
+    Args:
+        bundle: folder of the bundle.
+        task: what it will be evaluated on.
+        world: how the task is seen.
+        name: for people; the bundle's kind and hash when left out.
+        device: where it runs.
+
+    Raises:
+        BundleError: if the bundle is damaged.
+        EmbodimentMismatchError: if the robot is not the one the policy was trained for.
+    """
+    from robot_stack.evaluation.evaluate import Subject
+    from robot_stack.policies.driver import PolicyDriver
+    from robot_stack.policies.loading import load_bundle
+
+    made = world_maker(task, world)()
+    try:
+        loaded = load_bundle(bundle, robot_embodiment=made.robot.embodiment, device=device)
+    finally:
+        made.close()
+    identity = str(loaded.info["policy_sha256"])
+    shown = name or f"{loaded.info['kind']} {identity[:8]}"
+    return Subject(shown, driver=PolicyDriver(loaded.policy), id=identity)
+
+
+def cameras_of(bundles: tuple[Path, ...]) -> tuple[str, ...]:
+    """Every camera that one of the bundles looks through; needs no torch."""
+    from robot_stack.policies.bundle import bundle_info
+
+    found: dict[str, None] = {}
+    for bundle in bundles:
+        found |= dict.fromkeys(bundle_info(bundle)["config"]["inputs"]["cameras"])
+    return tuple(found)
+
+
+def image_size_of(bundles: tuple[Path, ...], default: int) -> int:
+    """Height of the images the bundles were trained on [pixel]; ``default`` without cameras."""
+    from robot_stack.policies.bundle import bundle_info
+
+    for bundle in bundles:
+        info = bundle_info(bundle)
+        wanted = info["config"]["inputs"]["cameras"]
+        for camera in info["embodiment"]["cameras"]:
+            if camera["name"] in wanted:
+                return int(camera["height"])
+    return default
