@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from robot_stack.core.errors import ConfigError
@@ -62,8 +62,8 @@ class NormalizationConfig:
 class TaskEmbeddingConfig:
     """Tells the tasks of a multi-task policy apart by one learned vector each: knows the training tasks only."""
 
-    kind: Literal["task_embedding"] = "task_embedding"
-    """Fixed."""
+    kind: Literal["task_embedding"] = field(default="task_embedding", kw_only=True)
+    """Fixed; tells the alternatives apart in JSON."""
 
     size: int = 64
     """Numbers per task."""
@@ -73,8 +73,8 @@ class TaskEmbeddingConfig:
 class TextVectorConfig:
     """Gives the policy a vector of the instruction from a frozen text encoder, through a learned projection."""
 
-    kind: Literal["text_vector"] = "text_vector"
-    """Fixed."""
+    kind: Literal["text_vector"] = field(default="text_vector", kw_only=True)
+    """Fixed; tells the alternatives apart in JSON."""
 
     text_size: int = 512
     """Numbers that the text encoder gives for an instruction."""
@@ -90,8 +90,8 @@ LanguageConfig: TypeAlias = TaskEmbeddingConfig | TextVectorConfig
 class DiffusionPolicyConfig:
     """A policy that turns noise into a chunk of actions (Chi et al., 2023, arXiv 2303.04137). Defaults are theirs."""
 
-    kind: Literal["diffusion"] = "diffusion"
-    """Fixed."""
+    kind: Literal["diffusion"] = field(default="diffusion", kw_only=True)
+    """Fixed; tells the alternatives apart in JSON."""
 
     inputs: InputConfig = InputConfig()
     """What it looks at."""
@@ -130,8 +130,8 @@ class DiffusionPolicyConfig:
 class BehaviorCloningConfig:
     """A policy that answers with one chunk of actions by regression: the baseline every other one has to beat."""
 
-    kind: Literal["behavior_cloning"] = "behavior_cloning"
-    """Fixed."""
+    kind: Literal["behavior_cloning"] = field(default="behavior_cloning", kw_only=True)
+    """Fixed; tells the alternatives apart in JSON."""
 
     inputs: InputConfig = InputConfig(n_obs_steps=1)
     """What it looks at."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from robot_stack.core.errors import ConfigError
@@ -12,8 +12,8 @@ from robot_stack.core.errors import ConfigError
 class UnetConfig:
     """The 1-D U-Net of Diffusion Policy: :class:`robot_stack.models.unet1d.ConditionalUnet1d`."""
 
-    kind: Literal["unet"] = "unet"
-    """Fixed."""
+    kind: Literal["unet"] = field(default="unet", kw_only=True)
+    """Fixed; tells the alternatives apart in JSON."""
 
     down_dims: tuple[int, ...] = (256, 512, 1024)
     """Channels of each level; every level but the last halves the time axis."""
@@ -49,8 +49,8 @@ class UnetConfig:
 class TransformerConfig:
     """The transformer of the Large Behavior Models study: ``DiffusionTransformer`` of models/transformer1d.py."""
 
-    kind: Literal["transformer"] = "transformer"
-    """Fixed."""
+    kind: Literal["transformer"] = field(default="transformer", kw_only=True)
+    """Fixed; tells the alternatives apart in JSON."""
 
     width: int = 768
     """Size of a token; a multiple of ``heads``."""
@@ -78,8 +78,8 @@ class TransformerConfig:
 class MlpDenoiserConfig:
     """A residual MLP over the flattened chunk: :class:`robot_stack.models.mlp_denoiser.MlpDenoiser`."""
 
-    kind: Literal["mlp_denoiser"] = "mlp_denoiser"
-    """Fixed."""
+    kind: Literal["mlp_denoiser"] = field(default="mlp_denoiser", kw_only=True)
+    """Fixed; tells the alternatives apart in JSON."""
 
     width: int = 256
     """Of the residual stream."""

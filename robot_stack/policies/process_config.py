@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from robot_stack.core.errors import ConfigError
@@ -12,8 +12,8 @@ from robot_stack.core.errors import ConfigError
 class DdpmSamplerConfig:
     """DDPM: adds noise on the way; see :mod:`robot_stack.models.sampling.ddpm`."""
 
-    kind: Literal["ddpm"] = "ddpm"
-    """Fixed."""
+    kind: Literal["ddpm"] = field(default="ddpm", kw_only=True)
+    """Fixed; tells the alternatives apart in JSON."""
 
     steps: int = 100
     """Network evaluations per chunk."""
@@ -23,8 +23,8 @@ class DdpmSamplerConfig:
 class DdimSamplerConfig:
     """DDIM: few, deterministic steps; see :mod:`robot_stack.models.sampling.ddim`."""
 
-    kind: Literal["ddim"] = "ddim"
-    """Fixed."""
+    kind: Literal["ddim"] = field(default="ddim", kw_only=True)
+    """Fixed; tells the alternatives apart in JSON."""
 
     steps: int = 10
     """Network evaluations per chunk."""
@@ -37,8 +37,8 @@ class DdimSamplerConfig:
 class DiffusionProcessConfig:
     """Discrete Gaussian diffusion: :class:`robot_stack.models.diffusion.Diffusion`."""
 
-    kind: Literal["diffusion"] = "diffusion"
-    """Fixed."""
+    kind: Literal["diffusion"] = field(default="diffusion", kw_only=True)
+    """Fixed; tells the alternatives apart in JSON."""
 
     train_steps: int = 100
     """Noise levels in training."""
@@ -73,8 +73,8 @@ class DiffusionProcessConfig:
 class FlowProcessConfig:
     """Flow matching along straight paths: :class:`robot_stack.models.flow_matching.FlowMatching`."""
 
-    kind: Literal["flow"] = "flow"
-    """Fixed."""
+    kind: Literal["flow"] = field(default="flow", kw_only=True)
+    """Fixed; tells the alternatives apart in JSON."""
 
     time_power: float = 1.0
     """Times are drawn from Beta(time_power, 1): 1 is uniform, 1.5 puts more weight on noisy chunks."""

@@ -37,9 +37,7 @@ SMALL_UNET = UnetConfig(down_dims=(16, 32), groups=4, time_embed_dim=16)
 SMALL_MLP = MlpDenoiserConfig(width=32, depth=2, time_embed_dim=16)
 STATE_ONLY = InputConfig(n_obs_steps=2)
 TWO_CAMERAS = InputConfig(state=("joints", "hand"), cameras=("wrist", "front"), n_obs_steps=2)
-SMALL_VISION = VisionConfig(
-    crop=(32, 40), jitter=JitterConfig(), channels=(16, 16, 16, 16), keypoints=4, feature_dim=8
-)
+SMALL_VISION = VisionConfig(crop=(32, 40), jitter=JitterConfig(), channels=(16, 16, 16, 16), keypoints=4, feature_dim=8)
 DIFFUSION = DiffusionPolicyConfig(
     inputs=STATE_ONLY, horizon=8, n_action_steps=4, network=SMALL_MLP, vision=SMALL_VISION
 )
