@@ -26,6 +26,8 @@ from robot_stack.sim.metaworld_tasks import TASKS
 
 @dataclass(frozen=True)
 class Row:
+    """What was measured for one task."""
+
     task: str
     successes: int
     episodes: int

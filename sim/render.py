@@ -143,6 +143,12 @@ class OffscreenRenderer:
         mujoco.mjr_readPixels(image, None, area, self._context)
         return np.ascontiguousarray(image[::-1])
 
+    def upload_terrain(self) -> None:
+        """Show height fields as they are in the model now; needed after a task changed them."""
+        self._gl.make_current()
+        for number in range(self._model.nhfield):
+            self._mujoco.mjr_uploadHField(self._model, self._context, number)
+
     def close(self) -> None:
         """Free the graphics context; idempotent.
 

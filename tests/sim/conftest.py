@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from robot_stack.sim.render import import_mujoco
+
 
 def _welds(self: Any) -> None:
     """Meta-World's own numbers; its row of 11 does not fit the 12 columns that MuJoCo has since 3.5."""
-    import mujoco
-
+    mujoco: Any = import_mujoco()
     for row, kind in zip(self.model.eq_data, self.model.eq_type, strict=True):
         if kind == mujoco.mjtEq.mjEQ_WELD:
             row[:11] = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 5.0]
