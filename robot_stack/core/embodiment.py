@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from robot_stack.core.config_json import fingerprint_of
+from robot_stack.core.config_json import fingerprint_of, from_plain, to_plain
 from robot_stack.core.errors import ConfigError, EmbodimentMismatchError, NonFiniteError, ShapeError, require_name
 from robot_stack.core.fields import CameraSpec, Field, slices_of, stack_limits
 from robot_stack.core.safety_limits import SafetyLimits
@@ -146,8 +146,8 @@ class Embodiment:
         return array
 
     def fingerprint(self) -> str:
-        """SHA-256 of everything above, as 64 hexadecimal digits."""
-        return fingerprint_of(self)
+        """SHA-256 of everything above, as 64 hexadecimal digits; ``20`` and ``20.0`` are the same rate."""
+        return fingerprint_of(from_plain(Embodiment, to_plain(self)))
 
     def diff(self, other: Embodiment) -> list[str]:
         """How ``other`` differs, in sentences a person understands; empty means interchangeable.

@@ -119,3 +119,9 @@ def test_unknown_and_missing_keys_in_json_are_named() -> None:
         from_plain(Embodiment, plain)
     with pytest.raises(ConfigError, match=r"where: Embodiment\.control_hz"):
         from_plain(Embodiment, {**to_plain(ARM), "control_hz": "fast"})
+
+
+def test_whole_numbers_have_the_fingerprint_of_what_is_read_back() -> None:
+    whole = replace(ARM, control_hz=20, limits=SafetyLimits(low=(-3, -2), high=(3, 2)))
+    again = from_plain(Embodiment, json.loads(canonical_json(whole)))
+    assert whole.fingerprint() == again.fingerprint() == ARM.fingerprint()
