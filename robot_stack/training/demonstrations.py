@@ -1,4 +1,4 @@
-"""Demonstrations as training takes them: opened, checked for finite numbers, split by episode, measured exactly."""
+"""Demonstrations as training takes them: opened, checked for finite numbers, split by episode, hashed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 
 from robot_stack.core.errors import ConfigError, DatasetError, NonFiniteError
-from robot_stack.core.normalizer import Normalizer, NormalizerKind, fit
 from robot_stack.core.seeding import generator
 from robot_stack.datasets.reader import Dataset
 
@@ -53,13 +52,14 @@ def split_episodes(count: int, fraction: float, *, seed: int, at_most: int | Non
 
 
 def open_demonstrations(
-    roots: Sequence[Path], fields: Sequence[str], *, cache_dir: Path | None = None
+    roots: Sequence[Path], fields: Sequence[str], *, optional: Sequence[str] = (), cache_dir: Path | None = None
 ) -> list[Dataset]:
     """Open datasets for training.
 
     Args:
         roots: their folders.
         fields: numeric features that must be finite.
+        optional: those of them that a dataset may lack.
         cache_dir: see :class:`robot_stack.datasets.reader.Dataset`.
 
     Raises:
@@ -74,7 +74,8 @@ def open_demonstrations(
         dataset = Dataset(root, cache_dir=cache_dir)
         dataset.require_episodes()
         for name in fields:
-            require_finite(dataset, name)
+            if name not in optional or name in dataset.features:
+                require_finite(dataset, name)
         datasets.append(dataset)
     return datasets
 
@@ -120,37 +121,6 @@ def episode_rows(dataset: Dataset, episodes: np.ndarray) -> np.ndarray:
     """Rows of some episodes, shape ``(rows,)``."""
     starts, stops = dataset.episodes.start[episodes], dataset.episodes.stop[episodes]
     return np.concatenate([np.arange(a, b) for a, b in zip(starts, stops, strict=True)])
-
-
-def fit_exactly(
-    kind: NormalizerKind,
-    parts: Sequence[tuple[Dataset, np.ndarray]],
-    name: str,
-    indices: np.ndarray | None = None,
-    *,
-    quantiles: tuple[float, float] = (0.02, 0.98),
-) -> Normalizer:
-    """Fit a normaliser to every row of some episodes, not to estimates; one number of the vector at a time.
-
-    Args:
-        kind: which.
-        parts: datasets and the numbers of the episodes taken from each.
-        name: numeric feature, rows of shape ``(size,)``.
-        indices: only these numbers of the vector; all by default.
-        quantiles: for ``"quantile"``.
-    """
-    rows = [(dataset, episode_rows(dataset, episodes)) for dataset, episodes in parts]
-    size = parts[0][0].column(name).array.shape[1]
-    fitted = []
-    for element in range(size) if indices is None else indices:
-        values = np.concatenate([d.column(name).array[r, int(element)].astype(np.float64) for d, r in rows])
-        fitted.append(fit(kind, values[:, None], quantiles=quantiles))
-    return Normalizer(
-        kind,
-        tuple(n.offset[0] for n in fitted),
-        tuple(n.scale[0] for n in fitted),
-        fitted[0].clip if fitted else None,
-    )
 
 
 def content_hash(root: Path) -> str:
