@@ -105,7 +105,7 @@ def evaluate_all(args: EvalArgs) -> list[EvaluationResult]:
 
 def usual_camera(task: str) -> str:
     """The camera that shows most of a task; empty for the first there is."""
-    return "corner2" if task.startswith("metaworld/") else ""
+    return "corner" if task.startswith("metaworld/") else ""
 
 
 def device_of(name: str) -> str:
