@@ -65,7 +65,11 @@ def assemble(pieces: list[Piece], out: str | Path, *, progress: Progress | None 
         StorageError: if the file system refuses.
     """
     out = Path(out)
-    _require_room(out, pieces)
+    if not any(piece.episodes for piece in pieces):
+        raise ConfigError("no episode was chosen", remedy="choose at least one")
+    for piece in pieces:
+        piece.source.check_episodes(piece.episodes)
+    require_empty(out)
     unfinished = out.with_name(f".{out.name}.unfinished")
     with FolderLock(unfinished, what="dataset") as lock:
         try:
@@ -84,11 +88,12 @@ def assemble(pieces: list[Piece], out: str | Path, *, progress: Progress | None 
     return out
 
 
-def _require_room(out: Path, pieces: list[Piece]) -> None:
-    if not any(piece.episodes for piece in pieces):
-        raise ConfigError("no episode was chosen", remedy="choose at least one")
-    for piece in pieces:
-        piece.source.check_episodes(piece.episodes)
+def require_empty(out: Path) -> None:
+    """Refuse a folder that holds something.
+
+    Raises:
+        ConfigError: naming the folder.
+    """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError("the new dataset's folder is not empty", where=out, remedy="give another, or remove it")
 

@@ -8,50 +8,56 @@ from pathlib import Path
 import numpy as np
 
 from robot_stack.core.errors import ConfigError, require_name
-from robot_stack.datasets.assemble import Piece, Progress, assemble
+from robot_stack.datasets.assemble import Piece, Progress, assemble, require_empty
 from robot_stack.datasets.episode_notes import EpisodeNote
 from robot_stack.datasets.source import Source
 
 
-def copy_episodes(
-    root: str | Path, out: str | Path, episodes: tuple[int, ...], *, progress: Progress | None = None
+def write_chosen(
+    source: Source, episodes: tuple[int, ...], out: str | Path, *, progress: Progress | None = None
 ) -> Path:
     """Write some episodes as a new dataset, in their order.
 
     Args:
-        root: the dataset.
-        out: the new folder; must not exist, or be empty.
+        source: the dataset.
         episodes: ascending, each once.
+        out: the new folder; must not exist, or be empty.
         progress: called with episodes done and episodes in all.
 
     Raises:
         ConfigError: if an episode does not exist.
     """
-    return assemble([Piece(Source(root), episodes)], out, progress=progress)
+    return assemble([Piece(source, episodes)], out, progress=progress)
 
 
-def split_by_fractions(
-    root: str | Path,
-    outs: Mapping[str, float],
+def write_shares(
+    source: Source,
+    episodes: tuple[int, ...],
+    shares: Mapping[str, float],
     out: str | Path,
     *,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> dict[str, Path]:
-    """Deal the episodes at random into new datasets; the same seed deals the same.
+    """Deal episodes at random into new datasets; the same seed deals the same.
 
     Args:
-        root: the dataset.
-        outs: share of the episodes for each name, e.g. ``{"train": 0.9, "valid": 0.1}``; at most 1 together.
+        source: the dataset.
+        episodes: which of its episodes to deal, ascending.
+        shares: of the episodes for each name, e.g. ``{"train": 0.9, "valid": 0.1}``; at most 1 together.
         out: folder in which a folder for each name is made.
         seed: of the dealing.
         progress: called with episodes done and episodes in all, for each new dataset.
+
+    Raises:
+        ConfigError: if the shares are impossible, or a folder holds something already.
     """
-    source = Source(root)
-    dealt = deal(len(source.table), outs, seed)
+    dealt = deal(len(episodes), shares, seed)
+    for name in dealt:
+        require_empty(Path(out) / name)
     return {
-        name: assemble([Piece(source, episodes)], Path(out) / name, progress=progress)
-        for name, episodes in dealt.items()
+        name: assemble([Piece(source, tuple(episodes[i] for i in chosen))], Path(out) / name, progress=progress)
+        for name, chosen in dealt.items()
     }
 
 
@@ -79,6 +85,7 @@ def choose(
     notes: tuple[EpisodeNote, ...],
     *,
     episodes: tuple[int, ...] = (),
+    without: tuple[int, ...] = (),
     task: str = "",
     outcome: str = "",
     driver: str = "",
@@ -88,7 +95,8 @@ def choose(
 
     Args:
         notes: of every episode.
-        episodes: these only.
+        episodes: these only; all when empty.
+        without: all but these.
         task: with this instruction.
         outcome: ``"success"``, ``"failure"`` or ``"unknown"``.
         driver: driven by this one.
@@ -107,14 +115,16 @@ def choose(
     keys = [_filter_keys(note) for note in notes]
     if filter_key:
         require_name("filter key", filter_key, dict.fromkeys(key for listed in keys for key in listed))
-    missing = [episode for episode in episodes if not 0 <= episode < len(notes)]
+    missing = [episode for episode in (*episodes, *without) if not 0 <= episode < len(notes)]
     if missing:
         raise ConfigError("there is no such episode", got=missing[0], expected=f"0 to {len(notes) - 1}")
+    wanted_episodes, left_out = set(episodes), set(without)
     wanted = {"success": True, "failure": False, "unknown": None}
     chosen = tuple(
         note.index
         for note, listed in zip(notes, keys, strict=True)
-        if (not episodes or note.index in episodes)
+        if (not episodes or note.index in wanted_episodes)
+        and note.index not in left_out
         and (not task or task in note.tasks)
         and (not outcome or note.success is wanted[outcome])
         and (not driver or note.driver == driver)

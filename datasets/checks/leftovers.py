@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 from pathlib import Path
 
+from robot_stack.core.errors import DatasetError
 from robot_stack.datasets.checks.finding import Findings
 from robot_stack.datasets.episodes import EpisodeTable
+from robot_stack.datasets.journal import JournalReader, journals
+from robot_stack.datasets.layout import journal_folder
 from robot_stack.datasets.metadata import DatasetInfo
 
 _REPAIR = "robot-stack data repair brings back what can be saved and clears the rest away"
@@ -17,6 +21,7 @@ def check_leftovers(root: Path, info: DatasetInfo, table: EpisodeTable | None, f
         findings.add(
             "note", "an interrupted write left this file", path, remedy="delete it if nothing is being written"
         )
+    _check_journal(root, findings)
     staging = root / "images"
     if staging.is_dir() and any(staging.rglob("*.*")):
         message = "LeRobot was recording an episode that was never saved: its images are here"
@@ -27,6 +32,31 @@ def check_leftovers(root: Path, info: DatasetInfo, table: EpisodeTable | None, f
             findings.add("note", message, root / "meta" / name, remedy=remedy)
     if table is not None:
         _check_unused(root, info, table, findings)
+
+
+def _check_journal(root: Path, findings: Findings) -> None:
+    for path in journals(journal_folder(root)):
+        if _being_written(root):
+            findings.add("note", "an episode is being recorded", path)
+            continue
+        try:
+            with JournalReader(path) as journal:
+                message = f"a recording broke off: {len(journal)} frames of episode {journal.header.episode} are here"
+        except (DatasetError, OSError) as error:
+            message = f"a recording broke off before its first frame ({error})".splitlines()[0]
+        findings.add("warning", message, path, remedy=_REPAIR)
+
+
+def _being_written(root: Path) -> bool:
+    """Somebody holds the dataset's lock; looks without taking it."""
+    try:
+        with (root / ".lock").open("rb") as stream:
+            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return False
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
 
 
 def _check_unused(root: Path, info: DatasetInfo, table: EpisodeTable, findings: Findings) -> None:

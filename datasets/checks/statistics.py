@@ -47,7 +47,8 @@ def check_stats(root: Path, info: DatasetInfo, measured: Measured, findings: Fin
     for name, feature in info.features.items():
         severity = "warning" if name in AUTOMATIC_COLUMNS else "error"
         if name not in stats and feature.dtype != "string":
-            findings.add("warning", f"the statistics of {name!r} are missing", path, remedy=_RECOMPUTE)
+            remedy = "" if feature.is_camera else _RECOMPUTE
+            findings.add("warning", f"the statistics of {name!r} are missing", path, remedy=remedy)
         elif feature.is_numeric:
             moments = reduce(Moments.merged, (episode[name] for episode in measured.episodes))
             if wrong := differences(moments, stats[name]) or _disorder(stats[name]):
