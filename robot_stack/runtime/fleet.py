@@ -4,14 +4,15 @@ Child processes only simulate; they import no torch. This process holds the poli
 the episodes that wait, and whole action chunks travel back: one message a chunk, not one a step. Scripted drivers live
 beside their world in the child and need no messages at all.
 
-**When a batch is formed.** As soon as ``batch_fraction`` of the running episodes wait for a decision, all that wait are
-answered (``max_batch`` at a time). At one half, the default, the episodes fall into two groups that take turns: while
-this process infers for one group, the children simulate the other. At 1 the batches are as large as they get and
-nothing overlaps; near 0 every question is answered at once. Without child processes nothing can overlap, and it is 1.
+**When a batch is formed.** The slots form ``groups`` that take turns: once every episode of the group whose turn it is
+waits for a decision (those that ended have been replaced), all of them are answered in one batch, sorted by job. With
+one group, the default, batches are as large as they get, which saves most where inference is the dear part. With two,
+this process infers for one group while the children simulate the other: better where simulating is the dear part
+(cameras). Messages may arrive in any order; which episodes share a batch does not depend on it.
 
-**What is promised.** An episode's outcome depends on its job and the driver alone, not on the number of processes or
-slots or on who shared its batch (up to rounding in batched inference): worlds are reset from the seed, and a batch
-driver keeps its state per slot.
+**What is promised.** An episode's outcome depends on its job and the driver alone, up to rounding in batched inference:
+worlds are reset from the seed, and a batch driver keeps its state per slot. For equal ``slots`` and ``groups`` even the
+batches are equal, so outcomes are equal bit for bit, in any run and with any number of processes.
 
 **What goes wrong.** An exception of a robot, task, driver or recorder fails that episode only. If ``act`` raises on a
 batch of several, nobody knows who spoiled it: all of them start again from their seeds and are answered alone. If a
@@ -21,7 +22,6 @@ process dies, its episodes start again, each with a process to itself; an episod
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -48,11 +48,11 @@ class FleetConfig:
     processes: int = 2
     """Child processes; 0 simulates in this process, with the same results."""
 
-    slots: int = 4
-    """Episodes side by side in each process."""
+    slots: int = 16
+    """Episodes side by side, over all processes, each in a world of its own."""
 
-    batch_fraction: float = 0.5
-    """Decide once this share of the running episodes waits; in (0, 1]."""
+    groups: int = 1
+    """Of slots, that take turns; 2 lets inference and simulation overlap, with batches half as large."""
 
     max_batch: int = 256
     """Most episodes in one call of the driver."""
@@ -61,12 +61,16 @@ class FleetConfig:
     """So many failed episodes in a row end the run."""
 
     def __post_init__(self) -> None:
-        if self.processes < 0 or self.slots < 1 or self.max_batch < 1 or self.max_consecutive_failures < 1:
+        if self.processes < 0 or self.max_batch < 1 or self.max_consecutive_failures < 1:
             raise ConfigError(
-                "a fleet needs processes >= 0 and at least one slot, batch entry and tolerated failure", got=self
+                "a fleet needs processes >= 0, max_batch >= 1 and max_consecutive_failures >= 1", got=self
             )
-        if not 0 < self.batch_fraction <= 1:
-            raise ConfigError("the batch fraction is out of range", got=self.batch_fraction, expected="0 < f <= 1")
+        if not 1 <= self.groups <= self.slots:
+            raise ConfigError("a fleet needs at least one slot for each group", got=self)
+
+
+_QUEUED = 2
+"""Episodes with a driver of their own that a process holds: one runs, one waits its turn and needs no world yet."""
 
 
 @dataclass
@@ -80,6 +84,13 @@ class _Ticket:
 
     host: int = -1
     ask: Ask | None = None
+    """What it waits for; ``None`` while it is simulated."""
+
+    def take_ask(self) -> Ask:
+        """The question, which is about to be answered."""
+        assert self.ask is not None
+        ask, self.ask = self.ask, None
+        return ask
 
 
 class Fleet:
@@ -109,7 +120,7 @@ class Fleet:
             ConfigError: if a job cannot be sent to a process, or has nobody to decide for it.
         """
         if not self._hosts:
-            self._hosts = [self._new_host(i) for i in range(max(1, self.config.processes))]
+            self._hosts = [self._new_host(i) for i in range(max(1, min(self.config.processes, self.config.slots)))]
         self._run += 1
         run = _Run(self, self._run, iter(jobs), driver)
         try:
@@ -133,7 +144,8 @@ class Fleet:
     def _new_host(self, number: int) -> Host:
         if self.config.processes == 0:
             return LocalHost(self.config.slots)
-        return ProcessHost(self.config.slots, number=number)
+        slots = -(-self.config.slots // self.config.processes)
+        return ProcessHost(slots, number=number)
 
     def _replace_host(self, number: int) -> None:
         self._hosts[number].close()
@@ -146,67 +158,91 @@ class _Run:
     def __init__(self, fleet: Fleet, number: int, jobs: Iterator[EpisodeJob], driver: BatchDriver | None) -> None:
         self.fleet, self.config, self.number = fleet, fleet.config, number
         self.jobs, self.driver = jobs, driver
+        self.following: EpisodeJob | None = None
         self.again: deque[_Ticket] = deque()
         self.active: dict[int, _Ticket] = {}  # by slot, counted over all hosts
-        self.waiting: dict[int, Ask] = {}  # oldest first
         self.failures_in_a_row = 0
 
     def outcomes(self) -> Iterator[EpisodeOutcome]:
+        groups = range(self.config.groups)
+        turn = 0
+        for group in groups:
+            self._hand_out(group)
         while True:
-            self._hand_out()
-            if not self.active:
-                return
-            done = [self._count(o) for event in self._receive() if (o := self._note(*event)) is not None]
-            if self._time_to_decide():
-                done += [self._count(outcome) for outcome in self._decide()]
-            yield from done
+            self._hand_out(turn)
+            deciding = self._deciding(turn)
+            if deciding and all(self.active[slot].ask is not None for slot in deciding):
+                yield from [self._count(outcome) for outcome in self._decide(deciding)]
+                turn = (turn + 1) % len(groups)
+                continue
+            if not deciding:
+                busy = [group for group in groups if self._deciding(group)]
+                if busy:
+                    turn = next((group for group in busy if group > turn), busy[0])
+                    continue
+                for group in groups:
+                    self._hand_out(group)
+                if not self.active:
+                    return
+            yield from [self._count(o) for event in self._receive() if (o := self._note(*event)) is not None]
+
+    def _deciding(self, group: int) -> list[int]:
+        """Slots of a group whose episodes need the batch driver."""
+        return [slot for slot in self._slots(group) if slot in self.active and self.active[slot].job.driver is None]
+
+    def _slots(self, group: int) -> range:
+        """Groups are blocks of equal size, whatever the number of processes."""
+        count, groups = self.config.slots, self.config.groups
+        return range(-(-group * count // groups), -(-(group + 1) * count // groups))
 
     # --- giving out jobs
 
-    def _hand_out(self) -> None:
-        slots = self.config.slots
-        for turn in range(slots):  # one slot of every host first, so that few jobs spread evenly
-            for number in range(len(self.fleet._hosts)):
-                slot = number * slots + turn
-                if slot in self.active or not self._has_room(number):
-                    continue
-                ticket = self._next_ticket(number)
-                if ticket is None:
-                    continue
-                ticket.host, ticket.ask = number, None
+    def _hand_out(self, group: int) -> None:
+        for slot in self._slots(group):
+            if slot in self.active:
+                continue
+            host = slot % len(self.fleet._hosts)
+            ticket = self._next_ticket(host)
+            if ticket is not None:
+                ticket.host, ticket.ask = host, None
                 self.active[slot] = ticket
-                self.fleet._hosts[number].send(Start(self.number, slot, ticket.job))
+                self.fleet._hosts[host].send(Start(self.number, slot, ticket.job))
 
-    def _has_room(self, number: int) -> bool:
-        """A process that runs an episode which has been through a death takes no other."""
-        return not any(t.host == number and t.deaths for t in self.active.values())
-
-    def _next_ticket(self, number: int) -> _Ticket | None:
+    def _next_ticket(self, host: int) -> _Ticket | None:
+        """What a free slot of this host does next."""
+        there = [ticket for ticket in self.active.values() if ticket.host == host]
+        if any(ticket.deaths for ticket in there):
+            return None  # an episode that has been through a death has its process to itself
         for ticket in self.again:
-            if not ticket.deaths or not any(t.host == number for t in self.active.values()):
+            if not ticket.deaths or not there:
                 self.again.remove(ticket)
                 return ticket
         if any(ticket.deaths for ticket in self.again):
             return None  # let a process run empty for it
-        job = next(self.jobs, None)
-        if job is None:
+        job = self._peek()
+        if job is None or (job.driver is not None and len(there) >= _QUEUED):
             return None
-        if job.driver is None and self.driver is None:
-            raise ConfigError("nobody decides for this episode", where=f"job {job.index}", expected="a driver")
-        spec = job.spec
-        if job.driver is None and self.driver is not None and spec.history != self.driver.history:
-            job = replace(job, spec=replace(spec, history=self.driver.history))
+        self.following = None
         return _Ticket(job)
+
+    def _peek(self) -> EpisodeJob | None:
+        if self.following is None:
+            job = next(self.jobs, None)
+            if job is not None and job.driver is None:
+                if self.driver is None:
+                    raise ConfigError("nobody decides for this episode", where=f"job {job.index}", expected="a driver")
+                job = replace(job, spec=replace(job.spec, history=self.driver.history))
+            self.following = job
+        return self.following
 
     # --- hearing from hosts
 
     def _receive(self) -> list[tuple[int, int, Event]]:
-        """Events as ``(host, run, event)``; waits for one unless there is something to decide."""
+        """Events as ``(host, run, event)``; waits for at least one."""
         ready = range(len(self.fleet._hosts))
         pipes = {h.connection: i for i, h in enumerate(self.fleet._hosts) if isinstance(h, ProcessHost)}
         if pipes:
-            timeout = 0 if self._time_to_decide() else None
-            ready = [pipes[p] for p in connection.wait(list(pipes), timeout)]  # type: ignore[index]
+            ready = [pipes[p] for p in connection.wait(list(pipes))]  # type: ignore[index]
         events: list[tuple[int, int, Event]] = []
         for number in ready:
             try:
@@ -220,7 +256,6 @@ class _Run:
             return None  # of a run that was left early
         if isinstance(event, Ask):
             self.active[event.slot].ask = event
-            self.waiting[event.slot] = event
             return None
         slot, outcome = event
         ticket = self.active.pop(slot, None)
@@ -231,7 +266,6 @@ class _Run:
         self.fleet._replace_host(number)
         failed = []
         for slot, ticket in [(s, t) for s, t in self.active.items() if t.host == number]:
-            self.waiting.pop(slot, None)
             ticket.deaths += 1
             if ticket.deaths < 2:
                 del self.active[slot]
@@ -260,25 +294,18 @@ class _Run:
 
     # --- deciding
 
-    def _time_to_decide(self) -> bool:
-        share = self.config.batch_fraction if self.config.processes else 1.0
-        enough = min(self.config.max_batch, math.ceil(share * len(self.active)))
-        return 0 < enough <= len(self.waiting)
-
-    def _decide(self) -> list[EpisodeOutcome]:
-        """Answer everybody who waits, in batches; returns the episodes that failed doing so."""
-        asks = list(self.waiting.values())
-        together = [a for a in asks if not self.active[a.slot].alone]
-        size = self.config.max_batch
-        batches = [[a] for a in asks if self.active[a.slot].alone]
-        batches += [together[i : i + size] for i in range(0, len(together), size)]
+    def _decide(self, slots: list[int]) -> list[EpisodeOutcome]:
+        """Answer these slots in batches; returns the episodes that failed doing so."""
+        tickets = sorted((self.active[slot] for slot in slots), key=lambda ticket: ticket.job.index)
+        batches = [[t.take_ask()] for t in tickets if t.alone]
+        together = [t.take_ask() for t in tickets if not t.alone]
+        batches += [together[i : i + self.config.max_batch] for i in range(0, len(together), self.config.max_batch)]
         return [outcome for batch in batches for outcome in self._answer(batch)]
 
     def _answer(self, batch: list[Ask]) -> list[EpisodeOutcome]:
         assert self.driver is not None
         failed: list[EpisodeOutcome] = []
         for ask in list(batch):
-            del self.waiting[ask.slot]
             if ask.begins is not None:
                 try:
                     self.driver.reset(ask.slot, *ask.begins)
@@ -321,4 +348,3 @@ class _Run:
             if slots:
                 host.send(Abort(slots))
         self.active.clear()
-        self.waiting.clear()

@@ -34,7 +34,7 @@ class EpisodeJob:
     """One episode to run, somewhere."""
 
     index: int
-    """The caller's number for it."""
+    """The caller's number for it, unique within a run; batches are sorted by it."""
 
     spec: EpisodeSpec
     """Seed, horizon and ending; ``history`` is taken from whoever decides."""

@@ -94,7 +94,7 @@ def test_only_successes_are_kept_in_the_order_of_their_seeds() -> None:
     assert provenance["collection"]["world"]["arguments"][0]["horizon"] == 40
 
 
-@pytest.mark.parametrize("fleet", [FleetConfig(0, 5), FleetConfig(2, 2)], ids=["local", "processes"])
+@pytest.mark.parametrize("fleet", [FleetConfig(0, 5), FleetConfig(2, 4)], ids=["local", "processes"])
 def test_the_content_is_the_same_however_wide(fleet: FleetConfig) -> None:
     narrow, wide = MemorySink(), MemorySink()
     config = CollectConfig(episodes=8)

@@ -93,7 +93,7 @@ def one_by_one(seeds, driver: PointBatchDriver) -> list[EpisodeResult]:
     return [run_episode(world.robot, Single(), world.task, seed=seed) for seed in seeds]
 
 
-WIDTHS = [FleetConfig(0, 1), FleetConfig(0, 5), FleetConfig(1, 3), FleetConfig(2, 4, batch_fraction=1.0, max_batch=3)]
+WIDTHS = [FleetConfig(0, 1), FleetConfig(0, 5, 3), FleetConfig(1, 3), FleetConfig(2, 8, 2, max_batch=3)]
 
 
 @pytest.mark.parametrize("config", WIDTHS, ids=lambda c: f"{c.processes}x{c.slots}")
@@ -114,11 +114,42 @@ def test_outcomes_do_not_depend_on_how_wide_the_fleet_is(config: FleetConfig) ->
         assert max(driver.batches) > 1, "nothing was batched"
 
 
+class Diary(PointBatchDriver):
+    """Notes whose decisions share a batch, by the seeds; draws nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seeds: dict[int, int] = {}
+        self.diary: list[list[int]] = []
+
+    def reset(self, slot: int, instruction: str, seed: int) -> None:
+        super().reset(slot, instruction, seed)
+        self.seeds[slot] = seed
+
+    def act(self, slots, histories):
+        self.diary.append([self.seeds[slot] for slot in slots])
+        return super().act(slots, histories)
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_the_very_batches_are_equal_for_any_number_of_processes(groups: int) -> None:
+    diaries = []
+    for processes in (0, 1, 2, 2):
+        with Fleet(FleetConfig(processes, 6, groups)) as fleet:
+            driver = Diary()
+            list(fleet.run(jobs(range(20)), driver))
+            diaries.append(driver.diary)
+    assert diaries[0] == diaries[1] == diaries[2] == diaries[3]
+    sizes = [len(batch) for batch in diaries[0]]
+    assert max(sizes) == 6 // groups and np.mean(sizes) > 0.7 * 6 / groups
+    assert all(batch == sorted(batch) for batch in diaries[0])
+
+
 def test_a_driver_beside_the_world_needs_no_batch_driver() -> None:
     world = WORLD()
     expected = [run_episode(world.robot, PointExpert(0.2), world.task, seed=s) for s in range(6)]
     maker = partial(make_point_expert, noise=0.2)
-    for config in (FleetConfig(0, 2), FleetConfig(2, 1)):
+    for config in (FleetConfig(0, 2), FleetConfig(2, 2), FleetConfig(1, 4, 2)):
         with Fleet(config) as fleet:
             outcomes = by_index(fleet.run(jobs(range(6), driver=maker)))
         assert [o.result for o in outcomes.values()] == expected
@@ -235,7 +266,9 @@ def test_a_driver_that_answers_too_little_is_refused() -> None:
         list(fleet.run(jobs(range(2)), Lazy()))
 
 
-@pytest.mark.parametrize("bad", [{"processes": -1}, {"slots": 0}, {"batch_fraction": 0.0}, {"max_batch": 0}])
+@pytest.mark.parametrize(
+    "bad", [{"processes": -1}, {"slots": 0}, {"groups": 0}, {"slots": 2, "groups": 3}, {"max_batch": 0}]
+)
 def test_impossible_widths_are_refused(bad: dict) -> None:
     with pytest.raises(ConfigError):
         FleetConfig(**bad)
