@@ -40,9 +40,11 @@ class Replay:
         self.next = 0
 
     def reset(self, instruction: str, seed: int) -> None:
+        """From the first action again."""
         self.next = 0
 
     def act(self, history: Sequence[Observation]) -> ActionChunk:
+        """The next action."""
         self.next += 1
         return ActionChunk(self.actions[self.next - 1 : self.next])
 
@@ -171,9 +173,8 @@ def main() -> None:
             flush=True,
         )
     middle, worst = np.median(ratios, axis=0), np.max(ratios, axis=0)
-    print(
-        f"\nmedian over tasks: ours {middle[0]:.2f}, loop {middle[1]:.2f} of raw time; worst {worst[0]:.2f}, {worst[1]:.2f}"
-    )
+    print(f"\nours: median over tasks {middle[0]:.2f} of raw time, worst {worst[0]:.2f}")
+    print(f"loop: median over tasks {middle[1]:.2f} of raw time, worst {worst[1]:.2f}")
     if args.images:
         for size in (84, 128, 224):
             full, fast = measure_images(args.tasks[0], size)

@@ -142,15 +142,12 @@ class MetaWorldRobot:
             NonFiniteError: if it holds NaN or infinity.
         """
         asked = self._embodiment.check_action(action)
-        if not np.isfinite(asked).all():
-            raise NonFiniteError("an action is not finite", where="MetaWorldRobot.command", got=asked.tolist())
-        sent = np.minimum(np.maximum(asked, -1.0), 1.0)
-        changed = np.flatnonzero(sent != asked)
+        sent, interventions = asked, ()
+        if not (np.abs(asked) <= 1.0).all():
+            sent, interventions = self._clip(asked)
         sent = sent.astype(np.float32).astype(np.float64)
         self._state = self.sim.step(sent)
         self._steps += 1
-        names = self._embodiment.action_names
-        interventions = tuple(Intervention("limit", f"{names[i]} {asked[i]:.4g} → {sent[i]:g}") for i in changed)
         return Receipt(sent, interventions, self._steps / CONTROL_HZ)
 
     def render(self, camera: str, height: int | None = None, width: int | None = None) -> np.ndarray:
@@ -176,6 +173,13 @@ class MetaWorldRobot:
         rows, columns = height or config.image_height, width or config.image_width
         image = self._renderer.render(self.sim.data, number, rows, columns)
         return np.ascontiguousarray(image[::-1, ::-1]) if camera in UPSIDE_DOWN else image
+
+    def _clip(self, asked: np.ndarray) -> tuple[np.ndarray, tuple[Intervention, ...]]:
+        if not np.isfinite(asked).all():
+            raise NonFiniteError("an action is not finite", where="MetaWorldRobot.command", got=asked.tolist())
+        sent, names = np.clip(asked, -1.0, 1.0), self._embodiment.action_names
+        changed = np.flatnonzero(sent != asked)
+        return sent, tuple(Intervention("limit", f"{names[i]} {asked[i]:.4g} → {sent[i]:g}") for i in changed)
 
     def stop(self, reason: str) -> None:
         """Nothing moves between commands."""

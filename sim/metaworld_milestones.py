@@ -42,6 +42,8 @@ class MilestoneMeter:
     def __init__(self, group: Group, sim: MetaWorldSim) -> None:
         self._group, self._sim = group, sim
         self._kind, self._finger, self._thing = _classify(sim)
+        arm, movable = self._kind == _ARM, self._kind == _MOVABLE
+        self._matters = np.outer(arm, movable) | np.outer(movable, arm)
         self._reference = np.zeros(3)
         self._ever_touched = False
 
@@ -67,13 +69,12 @@ class MilestoneMeter:
     def _contacts(self) -> tuple[bool, bool]:
         contact = self._sim.data.contact
         first, second = contact.geom1, contact.geom2
-        kinds = self._kind[first] * 3 + self._kind[second]
-        hits = np.flatnonzero((kinds == 3 * _ARM + _MOVABLE) | (kinds == 3 * _MOVABLE + _ARM))
-        if not len(hits):
+        matter = self._matters[first, second]
+        if not matter.any():
             return False, False
         left: set[int] = set()
         right: set[int] = set()
-        for i in hits:
+        for i in np.flatnonzero(matter):
             arm, other = (first[i], second[i]) if self._kind[first[i]] == _ARM else (second[i], first[i])
             if self._finger[arm] < 0:
                 left.add(int(self._thing[other]))

@@ -99,13 +99,13 @@ class MetaWorldSim:
             The state, shape ``(39,)``.
         """
         env, data = self.env, self.data
-        env.set_xyz_action(action[:3])
+        target = data.mocap_pos[0] + action[:3] * env.action_scale
+        data.mocap_pos[0] = np.minimum(np.maximum(target, env.mocap_low), env.mocap_high)
+        data.mocap_quat[0] = (1, 0, 1, 0)
         data.ctrl[:] = (action[3], -action[3])
         self._mujoco.mj_step(self.model, data, nstep=FRAME_SKIP)
-        for name, position in env._target_site_config:
-            env._set_pos_site(name, position)
         self._mujoco.mj_forward(self.model, data)
-        self.state = np.clip(env._get_obs(), self._low, self._high)
+        self.state = np.minimum(np.maximum(env._get_obs(), self._low), self._high)
         return self.state
 
     def evaluate(self, action: np.ndarray) -> tuple[float, dict[str, Any]]:
