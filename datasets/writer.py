@@ -9,6 +9,7 @@ of the dataset all or nothing (:mod:`robot_stack.datasets.store`); closing joins
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +23,7 @@ from robot_stack.core.lock import FolderLock
 from robot_stack.datasets import layout
 from robot_stack.datasets.compaction import compact
 from robot_stack.datasets.episode_buffer import EpisodeBuffer, check_columns
+from robot_stack.datasets.episodes import read_episodes
 from robot_stack.datasets.metadata import DatasetInfo, read_info, read_json
 from robot_stack.datasets.pending import from_arrays
 from robot_stack.datasets.recording import Recording
@@ -119,6 +121,13 @@ class DatasetWriter:
     def recorded_frames(self) -> int:
         """Frames of the episode being recorded."""
         return len(self._recording) if self._recording else 0
+
+    def provenance(self) -> list[dict[str, Any]]:
+        """What was noted about each committed episode, in order."""
+        info = read_info(self.root)
+        table = read_episodes(self.root, info)
+        texts = table.column("provenance") if len(table) else []
+        return [json.loads(text) if text else {} for text in texts]
 
     def begin(self, instruction: str, provenance: Mapping[str, Any] | None = None) -> int:
         """Begin an episode.
@@ -316,12 +325,14 @@ class DatasetWriter:
         self._compacted_files = self._store.data_files
 
     def _create(self, embodiment: Embodiment, fps: float, storage: Storage) -> None:
-        inside = [p.name for p in self.root.iterdir() if p.name not in (".lock", ".journal", "meta")]
-        if inside or (self.root / "meta" / "episodes").exists():
+        ours = {".lock", "meta/embodiment.json"}  # made before info.json, by an earlier attempt that was interrupted
+        inside = [p.relative_to(self.root) for p in self.root.rglob("*") if p.is_file() and p.suffix != ".tmp"]
+        foreign = sorted(str(p) for p in inside if str(p) not in ours and p.parts[0] != ".cache")
+        if foreign:
             raise DatasetError(
                 "the folder is not empty and holds no dataset that can be continued",
                 where=self.root,
-                got=", ".join(sorted(inside)[:10]) or "meta/episodes without meta/info.json",
+                got=", ".join(foreign[:5]) + (f" and {len(foreign) - 5} more files" if len(foreign) > 5 else ""),
                 remedy="choose a new folder, or restore meta/info.json",
             )
         with storage_errors(self.root):
