@@ -69,6 +69,10 @@ class Inherited:
     """How many leading rows are unchanged."""
 
 
+class FilesChanged(DatasetError):
+    """A source file was replaced while a generation was built from it."""
+
+
 Build = Callable[[Path, "Inherited | None"], None]
 
 
@@ -124,6 +128,7 @@ def open_generation(home: Path, layout: str, root: Path, sources: Sequence[Sourc
         build: fills an empty folder, given what can be copied from the generation before.
 
     Raises:
+        FilesChanged: if a source was replaced meanwhile.
         StorageError: if the cache cannot be written.
     """
     sources = tuple(sources)
@@ -201,8 +206,19 @@ def _build(
 
 
 def _install(work: Path, home: Path, layout: str, root: Path, sources: tuple[SourceFile, ...]) -> Path:
-    """Write the manifest, make everything durable, put the generation in place and drop the older ones."""
-    digested = tuple(SourceFile(*source.stamp, digest=_digest(root / source.path)) for source in sources)
+    """Write the manifest, make everything durable, put the generation in place and drop the older ones.
+
+    Raises:
+        FilesChanged: if a source is not what it was before building.
+    """
+    try:
+        digested = tuple(SourceFile(*source.stamp, digest=_digest(root / source.path)) for source in sources)
+        changed = [s.path for s in sources if describe_source(root, root / s.path, s.rows, s.detail) != s]
+    except OSError as error:
+        raise FilesChanged("a file of the dataset vanished while it was read", where=error.filename) from error
+    if changed:
+        remedy = "try again when its writer has ended"
+        raise FilesChanged("a file of the dataset changed while it was read", where=root / changed[0], remedy=remedy)
     text = json.dumps({"layout": layout, "sources": [asdict(source) for source in digested]})
     (work / _MANIFEST).write_text(text, encoding="utf-8")
     for path in work.iterdir():

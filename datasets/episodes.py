@@ -18,6 +18,8 @@ _UNFINISHED = (
     "LeRobot loses these episodes when finalize() was not called"
 )
 
+_ATTEMPTS = 5
+
 
 @dataclass(frozen=True)
 class VideoPlace:
@@ -120,6 +122,28 @@ def read_episodes(root: Path, info: DatasetInfo) -> EpisodeTable:
     Raises:
         DatasetError: if rows are missing, damaged, or do not follow one another.
     """
+    for _ in range(_ATTEMPTS):
+        before = _listing(root)
+        try:
+            return _read_episodes(root, info)
+        except DatasetError:
+            if _listing(root) == before:  # else a writer replaced files meanwhile
+                raise
+    return _read_episodes(root, info)
+
+
+def _listing(root: Path) -> list[tuple[Path, int, int]]:
+    out = []
+    for path in sorted((root / "meta" / "episodes").glob("*/*.parquet")):
+        try:
+            status = path.stat()
+            out.append((path, status.st_ino, status.st_mtime_ns))
+        except FileNotFoundError:
+            continue
+    return out
+
+
+def _read_episodes(root: Path, info: DatasetInfo) -> EpisodeTable:
     files = tuple(sorted((root / "meta" / "episodes").glob("*/*.parquet")))
     video_keys = [name for name, feature in info.features.items() if feature.dtype == "video"]
     wanted = ["episode_index", "length", "data/chunk_index", "data/file_index"]

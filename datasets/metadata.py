@@ -198,7 +198,7 @@ def open_parquet(path: Path) -> pq.ParquetFile:
         return pq.ParquetFile(path, memory_map=False, buffer_size=_BUFFER_BYTES, pre_buffer=False)
     except FileNotFoundError as error:
         raise DatasetError("a file of the dataset is missing", where=path, remedy=_REPAIR) from error
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise damaged_parquet(path, error) from error
 
 
@@ -212,7 +212,7 @@ def read_parquet(path: Path, columns: list[str] | None = None) -> pa.Table:
     try:
         with file:
             return file.read(columns=columns, use_threads=False)
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise damaged_parquet(path, error) from error
 
 
@@ -232,7 +232,7 @@ def read_batches(file: pq.ParquetFile, path: Path, columns: list[str], rows: int
     while True:
         try:
             batch = next(batches, None)
-        except (pa.ArrowInvalid, OSError) as error:
+        except (pa.ArrowException, OSError, ValueError) as error:
             raise damaged_parquet(path, error) from error
         if batch is None:
             return

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from robot_stack.core.errors import DatasetError, UnknownNameError, require_name
-from robot_stack.datasets.cache_store import SourceFile, cache_home, describe_source
+from robot_stack.core.errors import DatasetError, UnknownNameError, VideoError, require_name
+from robot_stack.datasets.cache_store import FilesChanged, SourceFile, cache_home, describe_source
 from robot_stack.datasets.columns import Column, DataPart, data_parts, open_columns
 from robot_stack.datasets.episodes import EpisodeTable, read_episodes
 from robot_stack.datasets.frame_cache import Camera, fits, open_frame_cache
@@ -28,6 +28,10 @@ from robot_stack.datasets.metadata import (
     read_tasks,
 )
 from robot_stack.datasets.video_camera import VideoCamera
+
+T = TypeVar("T")
+
+_ATTEMPTS = 5
 
 
 class Dataset:
@@ -130,10 +134,7 @@ class Dataset:
         valid = [n for n, feature in self.features.items() if feature.dtype == "string"]
         require_name("text feature", name, valid, where=self.root)
         wanted = {int(row) for row in rows}
-        found: dict[int, str] = {}
-        for part in self._parts:
-            if any(part.first_row <= row < part.first_row + part.rows for row in wanted):
-                found.update(_texts_of(part, name, wanted))
+        found = self._steadily(lambda: _texts_of(self._parts, name, wanted))
         return [found[int(row)] for row in rows]
 
     def task_texts(self, rows: np.ndarray) -> list[str]:
@@ -160,7 +161,7 @@ class Dataset:
         """What gives the frames of one camera."""
         require_name("camera", name, self.camera_names, where=self.root)
         if name not in self._cameras:
-            self._cameras[name] = self._decoding_camera(name)
+            self._cameras[name] = self._steadily(lambda: self._decoding_camera(name))
         return self._cameras[name]
 
     def cache_frames(
@@ -180,10 +181,7 @@ class Dataset:
         for name in cameras:
             shape = self.camera(name).shape
             if self.num_frames and fits(self._home, shape, self.num_frames, budget_bytes):
-                camera = self._decoding_camera(name)
-                sources = self._frame_sources(name)
-                self._cameras[name] = open_frame_cache(self.root, self._home, name, camera, sources, progress)
-                camera.close()
+                self._cameras[name] = self._steadily(lambda name=name: self._cached_camera(name, progress))
                 budget_bytes -= self.num_frames * int(np.prod(shape))
                 cached.append(name)
         return tuple(cached)
@@ -241,12 +239,17 @@ class Dataset:
     @cached_property
     def _columns(self) -> dict[str, Column]:
         features = [self.features[name] for name in self.column_names]
-        try:
-            return open_columns(self.root, self._home, features, self._parts)
-        except DatasetError:
-            if self._moved() is None:
-                raise
-            return open_columns(self.root, self._home, features, self._parts)
+        return self._steadily(lambda: open_columns(self.root, self._home, features, self._parts))
+
+    def _steadily(self, read: Callable[[], T]) -> T:
+        """Read; and again if it failed because a writer replaced files meanwhile."""
+        for _ in range(_ATTEMPTS):
+            try:
+                return read()
+            except (DatasetError, VideoError) as error:
+                if self._moved() is None and not isinstance(error, FilesChanged):
+                    raise
+        return read()
 
     def _moved(self) -> EpisodeTable | None:
         """The same episodes in their new places if a writer has joined files since they were read, else ``None``."""
@@ -256,6 +259,13 @@ class Dataset:
         self.episodes = now
         self.__dict__.pop("_parts", None)
         return now
+
+    def _cached_camera(self, name: str, progress: Callable[[int, int], None] | None) -> Camera:
+        camera = self._decoding_camera(name)
+        try:
+            return open_frame_cache(self.root, self._home, name, camera, self._frame_sources(name), progress)
+        finally:
+            camera.close()
 
     def _decoding_camera(self, name: str) -> ImageCamera | VideoCamera:
         feature = self.features[name]
@@ -323,16 +333,19 @@ class EpisodeView:
         return self.dataset.frames(camera, self.rows)
 
 
-def _texts_of(part: DataPart, name: str, wanted: set[int]) -> dict[int, str]:
+def _texts_of(parts: tuple[DataPart, ...], name: str, wanted: set[int]) -> dict[int, str]:
     found: dict[int, str] = {}
-    row = part.first_row
-    with open_parquet(part.path) as parquet:
-        if name not in parquet.schema_arrow.names:
-            raise UnknownNameError("column", name, parquet.schema_arrow.names, where=part.path)
-        for batch in read_batches(parquet, part.path, [name], 8192):
-            column = batch.column(0)
-            for i in range(batch.num_rows):
-                if row + i in wanted:
-                    found[row + i] = column[i].as_py()
-            row += batch.num_rows
+    for part in parts:
+        if not any(part.first_row <= row < part.first_row + part.rows for row in wanted):
+            continue
+        row = part.first_row
+        with open_parquet(part.path) as parquet:
+            if name not in parquet.schema_arrow.names:
+                raise UnknownNameError("column", name, parquet.schema_arrow.names, where=part.path)
+            for batch in read_batches(parquet, part.path, [name], 8192):
+                column = batch.column(0)
+                for i in range(batch.num_rows):
+                    if row + i in wanted:
+                        found[row + i] = column[i].as_py()
+                row += batch.num_rows
     return found

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import threading
 from collections.abc import Callable
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
-from robot_stack.core.atomic import atomic_path
-from robot_stack.core.errors import DatasetError, StorageError, VideoError
+from robot_stack.core.errors import DatasetError, VideoError
 from robot_stack.datasets.columns import Column
 from robot_stack.datasets.episodes import EpisodeTable
 from robot_stack.datasets.metadata import DatasetInfo, FeatureInfo
-from robot_stack.datasets.video_reader import SeekTable, VideoPool, read_seek_table
+from robot_stack.datasets.video_reader import VideoPool
 
 TOLERANCE_S = 1e-4
 """How far a frame's time may lie from the row's timestamp, as in LeRobot [s]."""
+
+
+_ATTEMPTS = 5
 
 
 class VideoCamera:
@@ -53,7 +52,7 @@ class VideoCamera:
         self._moved = moved
         self._timestamps = timestamps
         self._tolerance_s = tolerance_s
-        self._pool = VideoPool(lambda path: load_seek_table(path, home / "seek"))
+        self._pool = VideoPool(home / "seek")
         self._lock = threading.Lock()
         self._path = lambda chunk, file: (
             root / info.video_path.format(video_key=feature.name, chunk_index=chunk, file_index=file)
@@ -79,16 +78,21 @@ class VideoCamera:
         """
         unique, inverse = np.unique(rows, return_inverse=True)
         with self._lock:
+            frames = self._steadily(unique)
+        return frames if len(unique) == len(rows) and (inverse[1:] > inverse[:-1]).all() else frames[inverse]
+
+    def _steadily(self, rows: np.ndarray) -> np.ndarray:
+        """Read; and again if it failed because a writer has joined files since their places were read."""
+        for _ in range(_ATTEMPTS):
             try:
-                frames = self._read(unique)
+                return self._read(rows)
             except (DatasetError, VideoError):
                 episodes = self._moved()
                 if episodes is None:
                     raise
                 self._pool.close()
                 self._episodes = episodes
-                frames = self._read(unique)
-        return frames if len(unique) == len(rows) and (inverse[1:] > inverse[:-1]).all() else frames[inverse]
+        return self._read(rows)
 
     def close(self) -> None:
         """Close the video files."""
@@ -141,60 +145,3 @@ class VideoCamera:
                 remedy="the video is cut short or belongs to other data; restore it, or delete the episode",
             )
         return numbers
-
-
-def load_seek_table(path: Path, home: Path) -> SeekTable:
-    """The seek table of a video file, from the cache when the file has not changed since.
-
-    Args:
-        path: the video file.
-        home: folder for cached tables; not being able to write there is not an error.
-
-    Raises:
-        DatasetError: if the file is missing.
-        VideoError: if it is damaged.
-    """
-    try:
-        status = path.stat()
-    except OSError as error:
-        raise DatasetError(
-            "a video file is missing", where=path, remedy="restore it from a copy, or delete its episodes"
-        ) from error
-    stamp = f"{path.parent.parent.name}/{path.parent.name}/{path.name} {status.st_size} {status.st_mtime_ns} 1"
-    cached = home / f"{hashlib.blake2b(stamp.encode(), digest_size=12).hexdigest()}.npz"
-    try:
-        with np.load(cached, allow_pickle=False) as saved:
-            return SeekTable(
-                path=path,
-                codec=str(saved["codec"]),
-                extradata=saved["extradata"].tobytes(),
-                time_base=Fraction(int(saved["time_base"][0]), int(saved["time_base"][1])),
-                **{name: saved[name] for name in ("pts", "offset", "size", "key", "order", "times", "start")},
-            )
-    except (OSError, ValueError, KeyError, EOFError):
-        pass
-    table = read_seek_table(path)
-    try:
-        with atomic_path(cached) as temporary, temporary.open("wb") as file:
-            _save(file, table)
-            file.flush()
-            os.fsync(file.fileno())
-    except (OSError, StorageError):
-        pass
-    return table
-
-
-def _save(file: object, table: SeekTable) -> None:
-    np.savez(
-        file,  # pyright: ignore[reportArgumentType]
-        codec=np.array(table.codec),
-        extradata=np.frombuffer(table.extradata, dtype=np.uint8),
-        time_base=np.array([table.time_base.numerator, table.time_base.denominator]),
-        pts=table.pts,
-        offset=table.offset,
-        size=table.size,
-        key=table.key,
-        order=table.order,
-        times=table.times,
-        start=table.start,
-    )

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from fractions import Fraction
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,86 +18,11 @@ from av.error import FFmpegError
 from av.video.reformatter import VideoReformatter
 
 from robot_stack.core.errors import VideoError
+from robot_stack.datasets.seek_table import SeekTable, open_video, read_seek_table
+
+__all__ = ["PacketDecoder", "SeekTable", "VideoPool", "read_seek_table"]
 
 _REMEDY = "restore the file from a copy, or delete the episodes in it with `robot-stack data split`"
-
-
-@dataclass(frozen=True)
-class SeekTable:
-    """The packets of one video file in decoding order; arrays of shape ``(packets,)``."""
-
-    path: Path
-    """The file."""
-
-    codec: str
-    """Name of the decoder."""
-
-    extradata: bytes
-    """Codec configuration record."""
-
-    time_base: Fraction
-    """Unit of ``pts`` [s]."""
-
-    pts: np.ndarray
-    """Presentation time [time_base]."""
-
-    offset: np.ndarray
-    """First byte in the file."""
-
-    size: np.ndarray
-    """Bytes."""
-
-    key: np.ndarray
-    """Whether decoding can begin here."""
-
-    order: np.ndarray
-    """Packet of each frame, frames in presentation order."""
-
-    times: np.ndarray
-    """Presentation time of each frame in order [s]."""
-
-    start: np.ndarray
-    """Packet at which decoding must begin to get each frame, frames in presentation order."""
-
-
-def read_seek_table(path: Path) -> SeekTable:
-    """Find every packet of a video file without decoding.
-
-    Raises:
-        VideoError: if the file is missing, damaged, or holds no video.
-    """
-    try:
-        with av.open(str(path)) as container:
-            if not container.streams.video:
-                raise VideoError("a video file holds no video", where=path, remedy=_REMEDY)
-            stream = container.streams.video[0]
-            context = stream.codec_context
-            rows = [
-                (p.pts, p.pos, p.size, p.is_keyframe) for p in container.demux(stream) if p.pts is not None and p.size
-            ]
-            codec, extradata, time_base = context.name, bytes(context.extradata or b""), stream.time_base
-    except (FFmpegError, OSError) as error:
-        reason = f"{path.stat().st_size} bytes; {error}" if path.exists() else "no such file"
-        raise VideoError(
-            "a video file cannot be opened: it is missing, cut short or damaged", where=path, got=reason, remedy=_REMEDY
-        ) from error
-    if not rows or time_base is None:
-        raise VideoError("a video file holds no frames", where=path, remedy=_REMEDY)
-    pts, offset, size, key = (np.array(values) for values in zip(*rows, strict=True))
-    order = np.argsort(pts, kind="stable")
-    times = pts[order] * float(time_base)
-    return SeekTable(path, codec, extradata, time_base, pts, offset, size, key, order, times, _starts(pts, key, order))
-
-
-def _starts(pts: np.ndarray, key: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """For each frame the last key packet that precedes it both in decoding and in presentation order."""
-    keys = np.flatnonzero(key)
-    if not len(keys):
-        return np.zeros(len(pts), dtype=np.int64)
-    which = np.maximum(np.searchsorted(keys, order, side="right") - 1, 0)
-    too_late = (pts[keys[which]] > pts[order]) & (which > 0)
-    which[too_late] -= 1
-    return keys[which]
 
 
 class PacketDecoder:
@@ -188,43 +111,33 @@ def _undecodable(table: SeekTable, number: int, reason: str) -> VideoError:
 
 
 class VideoPool:
-    """Seek tables, open files and decoders of many video files, each bounded.
+    """Open video files with their seek tables, and decoders, each bounded.
 
-    Not for use by several threads at once; give each thread its own pool.
+    A file stays as it was when it was opened, also when another takes its name. Not for use by several threads at once;
+    give each thread its own pool.
 
     Args:
-        load_table: makes the seek table of a file (from a cache, or :func:`read_seek_table`).
-        max_packets: bound on the packets of all seek tables in memory (about 50 bytes each).
+        home: folder in which seek tables are kept between processes; not kept when not given.
+        max_packets: bound on the packets of all seek tables in memory (about 60 bytes each).
         max_files: bound on open files.
     """
 
-    def __init__(
-        self,
-        load_table: Callable[[Path], SeekTable] = read_seek_table,
-        *,
-        max_packets: int = 2_000_000,
-        max_files: int = 64,
-    ) -> None:
-        self._load_table = load_table
+    def __init__(self, home: Path | None = None, *, max_packets: int = 2_000_000, max_files: int = 64) -> None:
+        self._home = home
         self._max_packets = max_packets
         self._max_files = max_files
-        self._tables: OrderedDict[Path, SeekTable] = OrderedDict()
+        self._files: OrderedDict[Path, tuple[int, SeekTable]] = OrderedDict()
         self._packets = 0
-        self._descriptors: OrderedDict[Path, int] = OrderedDict()
         self._decoders: OrderedDict[tuple[str, bytes], PacketDecoder] = OrderedDict()
 
     def table(self, path: Path) -> SeekTable:
-        """The seek table of a file."""
-        table = self._tables.get(path)
-        if table is None:
-            table = self._load_table(path)
-            self._tables[path] = table
-            self._packets += len(table.pts)
-            while self._packets > self._max_packets and len(self._tables) > 1:
-                _, dropped = self._tables.popitem(last=False)
-                self._packets -= len(dropped.pts)
-        self._tables.move_to_end(path)
-        return table
+        """The seek table of a file.
+
+        Raises:
+            DatasetError: if the file is missing.
+            VideoError: if it is damaged.
+        """
+        return self._open(path)[1]
 
     def read(self, path: Path, numbers: np.ndarray) -> Iterator[np.ndarray]:
         """Decode frames of one file.
@@ -237,24 +150,37 @@ class VideoPool:
             uint8 RGB of shape ``(height, width, 3)`` for each number.
 
         Raises:
-            VideoError: if the file is damaged.
+            DatasetError: if the file is missing.
+            VideoError: if it is damaged.
         """
-        table = self.table(path)
+        descriptor, table = self._open(path)
         decoder = self._decoder(table)
-        descriptor = self._descriptor(path)
         for number in numbers:
             yield decoder.frame(table, descriptor, int(number))
 
     def close(self) -> None:
         """Close every file; the pool can be used again."""
-        while self._descriptors:
-            os.close(self._descriptors.popitem()[1])
+        while self._files:
+            self._drop()
         self._decoders.clear()
-        self._tables.clear()
-        self._packets = 0
 
     def __del__(self) -> None:
         self.close()
+
+    def _open(self, path: Path) -> tuple[int, SeekTable]:
+        if path not in self._files:
+            self._files[path] = open_video(path, self._home)
+            self._packets += len(self._files[path][1].pts)
+            while len(self._files) > 1 and (len(self._files) > self._max_files or self._packets > self._max_packets):
+                self._drop()
+        self._files.move_to_end(path)
+        return self._files[path]
+
+    def _drop(self) -> None:
+        """Close the file that was not used for longest."""
+        _, (descriptor, table) = self._files.popitem(last=False)
+        self._packets -= len(table.pts)
+        os.close(descriptor)
 
     def _decoder(self, table: SeekTable) -> PacketDecoder:
         configuration = (table.codec, table.extradata)
@@ -264,11 +190,3 @@ class VideoPool:
                 self._decoders.popitem(last=False)
         self._decoders.move_to_end(configuration)
         return self._decoders[configuration]
-
-    def _descriptor(self, path: Path) -> int:
-        if path not in self._descriptors:
-            self._descriptors[path] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            if len(self._descriptors) > self._max_files:
-                os.close(self._descriptors.popitem(last=False)[1])
-        self._descriptors.move_to_end(path)
-        return self._descriptors[path]

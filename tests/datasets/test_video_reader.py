@@ -105,11 +105,11 @@ def test_dataset_frames_over_several_files(tmp_path: Path, codec: str):
 
 
 def test_seek_tables_are_kept_and_follow_the_file(tmp_path: Path, monkeypatch):
-    from robot_stack.datasets import video_camera
+    from robot_stack.datasets import seek_table
 
     root = write_dataset(tmp_path, [9, 4], video_size=SIZE)
     first = Dataset(root).frames(CAMERA, np.arange(13))
-    monkeypatch.setattr(video_camera, "read_seek_table", lambda path: pytest.fail("searched again"))
+    monkeypatch.setattr(seek_table, "read_seek_table", lambda path: pytest.fail("searched again"))
     np.testing.assert_array_equal(Dataset(root).frames(CAMERA, np.arange(13)), first)
     monkeypatch.undo()
     write_video(
