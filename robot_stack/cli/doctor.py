@@ -8,18 +8,30 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from robot_stack.cli.doctor_checks import machine, model_files, python, rendering, ros, storage, torch_device, video
+from robot_stack.cli.doctor_checks import (
+    bundles,
+    machine,
+    python,
+    rendering,
+    ros,
+    simulation,
+    storage,
+    torch_device,
+    video,
+)
 from robot_stack.cli.doctor_checks.check import Check, Checker, Ground
+from robot_stack.cli.parsing import parse
 
 CHECKS: dict[str, Checker] = {
     "python": python.check,
     "machine": machine.check,
     "disk": storage.check,
     "torch": torch_device.check,
+    "simulation": simulation.check,
     "rendering": rendering.check,
     "video": video.check,
     "ros": ros.check,
-    "models": model_files.check,
+    "bundles": bundles.check,
 }
 """What is looked at, by the name that ``--only`` takes."""
 
@@ -41,7 +53,7 @@ class DoctorConfig:
     """Policy bundles to load, each checked against its golden action."""
 
     only: tuple[str, ...] = ()
-    """Look at these only: python, machine, disk, torch, rendering, video, ros, models."""
+    """Look at these only: python, machine, disk, torch, simulation, rendering, video, ros, bundles."""
 
     timeout_s: float = 120.0
     """A trial that takes longer counts as failed [s]."""
@@ -52,9 +64,7 @@ class DoctorConfig:
 
 def run(arguments: list[str]) -> int:
     """Run the checks; 0 when all that is needed works, 1 when something needed is broken."""
-    import tyro
-
-    config = tyro.cli(DoctorConfig, args=arguments, prog="robot-stack doctor", config=(tyro.conf.FlagCreatePairsOff,))
+    config = parse(DoctorConfig, arguments, "robot-stack doctor")
     checks = examine(config)
     broken = [check for check in checks if check.status == "broken"]
     if config.json:

@@ -135,6 +135,8 @@ class MissingExtraError(RobotStackError):
     """
 
     def __init__(self, feature: str, *, extra: str, package: str) -> None:
+        self.extra = extra
+        self.package = package
         super().__init__(
             f"{feature} needs the package {package!r}, which is not installed",
             remedy=f"pip install 'robot_stack[{extra}]'",

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from robot_stack.cli import doctor
-from robot_stack.cli.doctor_checks import model_files, probe, python, ros, storage, torch_device
+from robot_stack.cli.doctor_checks import bundles, probe, python, ros, simulation, storage, torch_device
 from robot_stack.cli.doctor_checks.check import Check, Ground
 from robot_stack.core.errors import UnknownNameError
 
@@ -136,10 +136,30 @@ def test_a_missing_extra_is_a_warning_not_a_failure(tmp_path: Path, monkeypatch:
 
 def test_a_bundle_that_does_not_load_is_broken(tmp_path: Path) -> None:
     pytest.importorskip("torch")
-    checks = model_files.check(ground(tmp_path, bundles=(tmp_path / "no_such_bundle",)))
-    bundle = next(check for check in checks if check.name == "bundle no_such_bundle")
-    assert bundle.status == "broken"
-    assert bundle.remedy
+    (tmp_path / "broken").mkdir()
+    for name in ("no_such_bundle", "broken"):
+        (check,) = bundles.check(ground(tmp_path, bundles=(tmp_path / name,)))
+        assert check.name == f"bundle {name}"
+        assert check.status == "broken"
+        assert check.remedy
+        assert "Error" not in check.found
+
+
+def test_simulated_worlds_move(tmp_path: Path) -> None:
+    pytest.importorskip("mujoco")
+    pytest.importorskip("metaworld")
+    for check in simulation.check(ground(tmp_path)):
+        assert check.status == "works", check
+        assert check.details["action"] > 0
+
+
+def test_rendering_that_is_switched_off_is_a_warning(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("mujoco")
+    monkeypatch.setenv("MUJOCO_GL", "off")
+    code, found = report(capsys, "--only", "rendering")
+    assert (code, found["checks"][0]["status"]) == (0, "warning")
 
 
 def test_an_unknown_check_lists_the_nearest() -> None:

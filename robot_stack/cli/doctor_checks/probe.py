@@ -11,6 +11,8 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
+from robot_stack.core.errors import MissingExtraError, RobotStackError
+
 _MARK = "probe-answer:"
 
 
@@ -22,7 +24,7 @@ class Answer:
     """It returned."""
 
     value: dict[str, Any]
-    """What it returned; ``{"missing": package}`` when an import failed."""
+    """What it returned; ``missing``, ``error`` and ``remedy`` when it did not."""
 
     trouble: str = ""
     """Why it did not return, in one line."""
@@ -31,6 +33,11 @@ class Answer:
     def missing(self) -> str:
         """The package that is not installed, empty if none is missing."""
         return str(self.value.get("missing", ""))
+
+    @property
+    def remedy(self) -> str:
+        """The way out that the error itself told; may be empty."""
+        return str(self.value.get("remedy", ""))
 
 
 def ask(
@@ -76,11 +83,15 @@ def _last_line(text: str) -> str:
 
 def _main(arguments: list[str]) -> None:
     name, rest = arguments[0], arguments[1:]
-    module = importlib.import_module(f"robot_stack.cli.doctor_checks.{name}")
     try:
-        answer = module.probe(rest)
+        answer = importlib.import_module(f"robot_stack.cli.doctor_checks.{name}").probe(rest)
     except ModuleNotFoundError as error:
         answer = {"missing": error.name or str(error)}
+    except MissingExtraError as error:
+        answer = {"missing": error.package, "remedy": error.remedy or ""}
+    except RobotStackError as error:
+        got = "" if error.got is None else f": {error.got}"
+        answer = {"error": f"{error.message}{got}"[:400], "remedy": error.remedy or ""}
     except Exception as error:
         lines = str(error).strip().splitlines()
         answer = {"error": f"{type(error).__name__}: {lines[0] if lines else 'no message'}"[:400]}

@@ -1,4 +1,4 @@
-"""MuJoCo's rendering: a frame with a red box before a black sky is drawn and looked at."""
+"""MuJoCo's rendering: a picture is drawn and looked at, the way the simulated cameras do it."""
 
 from __future__ import annotations
 
@@ -8,85 +8,64 @@ from typing import Any
 from robot_stack.cli.doctor_checks.check import Check, Ground
 from robot_stack.cli.doctor_checks.probe import Answer, ask
 
-BACKENDS = ("egl", "osmesa", "glfw")
-_SCENE = """
-<mujoco>
-  <visual><global offwidth="64" offheight="64"/><quality shadowsize="0" offsamples="0"/></visual>
-  <worldbody>
-    <light pos="0 0 3"/>
-    <geom type="box" size=".3 .3 .3" rgba="1 0 0 1"/>
-    <camera name="front" pos="0 -2 0" xyaxes="1 0 0 0 0 1"/>
-  </worldbody>
-</mujoco>
-"""
-_INSTALL = "apt-get install libegl1 libgl1 (GPU or Mesa: MUJOCO_GL=egl), or libosmesa6 (software: MUJOCO_GL=osmesa)"
+_OFF = ("0", "off", "false", "disable", "disabled")
+_NAME = "rendering"
 
 
 def check(ground: Ground) -> list[Check]:
-    """Draw with the backend that is set, or with each one there is."""
+    """Draw with what is chosen here; where that fails, try the other backends to tell which one works."""
+    answer = _draw(None, ground)
     wanted = os.environ.get("MUJOCO_GL", "")
-    if wanted:
-        return [_check_wanted(wanted, ground)]
-    answers = {name: _draw(name, ground) for name in BACKENDS}
-    first = next(iter(answers.values()))
-    if first.missing == "mujoco":
-        return [
-            Check(
-                "rendering",
-                "warning",
-                "MuJoCo is not installed: there is no simulation",
-                "pip install 'robot_stack[sim]'",
-            )
-        ]
-    working = [name for name, answer in answers.items() if answer.ok]
-    details = {"backends": {name: answer.ok or answer.trouble for name, answer in answers.items()}}
-    if not working:
-        reasons = "; ".join(f"{name}: {answer.trouble}" for name, answer in answers.items())
-        return [Check("rendering", "broken", f"no backend draws a frame ({reasons})", _INSTALL, details)]
-    renderer = answers[working[0]].value["renderer"]
-    return [Check("rendering", "works", f"a frame was drawn with {', '.join(working)} ({renderer})", details=details)]
-
-
-def _check_wanted(wanted: str, ground: Ground) -> Check:
-    answer = _draw(wanted, ground)
     details = {"MUJOCO_GL": wanted, **answer.value}
-    if answer.missing == "mujoco":
-        remedy = "pip install 'robot_stack[sim]'"
-        return Check("rendering", "warning", "MuJoCo is not installed: there is no simulation", remedy, details)
+    if answer.missing:
+        remedy = answer.remedy or "pip install 'robot_stack[sim]'"
+        return [Check(_NAME, "warning", "MuJoCo is not installed: there is no simulation", remedy, details)]
     if answer.ok:
-        found = f"a frame was drawn with MUJOCO_GL={wanted} ({answer.value['renderer']})"
-        return Check("rendering", "works", found, details=details)
-    other = next((name for name in BACKENDS if name != wanted and _draw(name, ground).ok), None)
-    remedy = f"set MUJOCO_GL={other}, which works here, or unset it" if other else f"unset MUJOCO_GL; {_INSTALL}"
-    return Check("rendering", "broken", f"MUJOCO_GL={wanted} draws no frame: {answer.trouble}", remedy, details)
+        found = f"a picture was drawn with {answer.value['backend']} ({answer.value['renderer']})"
+        return [Check(_NAME, "works", found, details=details)]
+    if wanted.lower() in _OFF:
+        remedy = "unset MUJOCO_GL to record simulated cameras"
+        return [Check(_NAME, "warning", f"MUJOCO_GL={wanted} switches it off", remedy, details)]
+    return [_broken(wanted, answer, ground, details)]
 
 
-def _draw(backend: str, ground: Ground) -> Answer:
-    variables: dict[str, str | None] = {"MUJOCO_GL": backend, "PYOPENGL_PLATFORM": None}
+def _broken(wanted: str, answer: Answer, ground: Ground, details: dict[str, Any]) -> Check:
+    from robot_stack.sim.render import BACKENDS, WAY_OUT
+
+    others = [name for name in BACKENDS if name != wanted and _draw(name, ground).ok]
+    how = f"MUJOCO_GL={wanted}" if wanted else "the backend chosen here"
+    found = f"{how} draws no picture: {answer.trouble}"
+    if others:
+        return Check(_NAME, "broken", found, f"set MUJOCO_GL={others[0]}, which works here", details)
+    return Check(_NAME, "broken", found, ("unset MUJOCO_GL; " if wanted else "") + WAY_OUT, details)
+
+
+def _draw(backend: str | None, ground: Ground) -> Answer:
+    variables: dict[str, str | None] = {"MUJOCO_GL": backend, "PYOPENGL_PLATFORM": None} if backend else {}
     return ask("rendering", [], timeout_s=ground.timeout_s, environment=variables)
 
 
 def probe(arguments: list[str]) -> dict[str, Any]:
-    """Draw the scene and look for the box in its middle."""
-    import mujoco
+    """Draw a red sphere and look for it."""
+    from robot_stack.sim.render import check_rendering, choose_backend, import_mujoco
 
-    model = mujoco.MjModel.from_xml_string(_SCENE)
-    data = mujoco.MjData(model)
-    mujoco.mj_forward(model, data)
-    with mujoco.Renderer(model, 64, 64) as renderer:
-        renderer.update_scene(data, camera="front")
-        image = renderer.render()
-        name = _renderer_name()
-    middle, corner = image[32, 32].astype(int), image[1, 1].astype(int)
-    if middle[0] < 60 or middle[0] < 2 * middle[1] or corner[0] > middle[0] // 2:
-        return {"error": f"the picture is wrong: middle {middle.tolist()}, corner {corner.tolist()}"}
-    return {"renderer": name, "mujoco": mujoco.__version__}
+    choose_backend()
+    mujoco = import_mujoco()
+    return {"backend": check_rendering(), "renderer": _renderer_name(), "mujoco": mujoco.__version__}
 
 
 def _renderer_name() -> str:
+    """What draws: a graphics card, or Mesa's software renderer."""
+    from robot_stack.sim.render import OffscreenRenderer, import_mujoco
+
+    model = import_mujoco().MjModel.from_xml_string("<mujoco/>")
+    renderer = OffscreenRenderer(model, 8, 8)
     try:
         from OpenGL import GL
 
-        return GL.glGetString(GL.GL_RENDERER).decode()
+        name: Any = GL.glGetString(GL.GL_RENDERER)
+        return name.decode() if name else "renderer unknown"
     except Exception:
         return "renderer unknown"
+    finally:
+        renderer.close()
