@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from robot_stack.core.config_json import to_plain
 from robot_stack.core.errors import ConfigError, RobotStackError
 from robot_stack.evaluation.intervals import Proportion, wilson
 from robot_stack.evaluation.paired import Difference, PairedTable, bootstrap, mcnemar, paired_table, tango
@@ -91,7 +90,7 @@ def compare(results: Sequence[EvaluationResult], *, confidence: float = 0.95) ->
         confidence: of the intervals.
 
     Raises:
-        NotComparableError: if two drivers' evaluations of a task differ in world, horizon or ending, or share no start.
+        NotComparableError: if two drivers' evaluations of a task differ in robot, horizon or ending, or share no start.
         ConfigError: if there are fewer than two drivers, or a driver has one task twice.
     """
     by_driver = _by_driver(results)
@@ -191,12 +190,11 @@ def _check_equal_conditions(results: Sequence[EvaluationResult]) -> None:
 
 
 def _conditions(result: EvaluationResult) -> dict[str, object]:
-    config = to_plain(result.config)
     return {
-        "embodiment": result.embodiment_fingerprint,
+        "robot": result.robot_fingerprint,
         "instruction": result.instruction,
-        "horizon": config["horizon"],
-        "stop_on_success": config["stop_on_success"],
+        "horizon": result.horizon,
+        "stop_on_success": result.config.stop_on_success,
     }
 
 

@@ -32,7 +32,7 @@ from robot_stack.evaluation.results import (
 )
 from robot_stack.evaluation.rollout_video import FilmRecorder, FilmReport
 from robot_stack.evaluation.stopwatch import Stopwatch
-from robot_stack.runtime.fleet import Fleet
+from robot_stack.runtime.fleet import Fleet, FleetConfig
 from robot_stack.runtime.loop import EpisodeSpec
 from robot_stack.runtime.makers import describe_maker
 from robot_stack.runtime.progress import Progress, ProgressListener, ignore_progress
@@ -41,6 +41,8 @@ from robot_stack.runtime.slots import DriverMaker, EpisodeJob, EpisodeOutcome
 RESULT_FILE = "evaluation.json"
 JOURNAL_FILE = "episodes.jsonl"
 USUAL = EvaluationConfig()
+_NOT_OF_AN_EPISODE = ("episodes", "confidence", "videos")
+"""What may change when an evaluation goes on: more episodes, say."""
 
 
 @dataclass(frozen=True)
@@ -75,9 +77,9 @@ def evaluate(
 ) -> EvaluationResult:
     """Evaluate a driver.
 
-    In ``folder`` each finished episode is kept at once (``episodes.jsonl``); a rerun with the same arguments goes on
-    where the last one ended, and tries episodes again that broke off. ``evaluation.json`` holds the result, ``videos/``
-    the films.
+    In ``folder`` each finished episode is kept at once (``episodes.jsonl``); a rerun with the same arguments, or with
+    more episodes, goes on where the last one ended, and tries episodes again that broke off. ``evaluation.json`` holds
+    the result, ``videos/`` the films.
 
     Args:
         world: makes robot and task; must be picklable when the fleet has processes.
@@ -116,13 +118,14 @@ class _Evaluation:
         self.header = {
             "subject": {"name": subject.name, "id": subject.id},
             "world": describe_maker(world),
-            "config": to_plain(config),
+            "episode": {k: v for k, v in to_plain(config).items() if k not in _NOT_OF_AN_EPISODE},
         }
         self.journal = None if folder is None else EpisodeJournal(folder / JOURNAL_FILE, self.header)
         self.records: dict[int, EpisodeRecord] = dict(self.journal.records) if self.journal else {}
         self.attempts: list[EpisodeRecord] = []
         self.latencies_s: list[float] = []
         self.context: EpisodeContext | None = None
+        self.horizon = 0
         self.film_problems: dict[int, str] = {}
 
     def close(self) -> None:
@@ -137,7 +140,7 @@ class _Evaluation:
         before = time.perf_counter()
         self._run_all(fleet, watch)
         wall_s = time.perf_counter() - before
-        result = self._result(self._timing(watch, wall_s))
+        result = self._result(self._timing(watch, wall_s), fleet.config)
         if self.folder is not None:
             save_result(self.folder / RESULT_FILE, result)
         return result
@@ -150,7 +153,7 @@ class _Evaluation:
         if not path.exists():
             return None
         result = load_result(path)
-        return result if len(result.episodes) == self.config.episodes and not result.errors else None
+        return result if result.config == self.config and not result.errors else None
 
     def _finished(self) -> set[int]:
         return {i for i, r in self.records.items() if not r.error and i < self.config.episodes}
@@ -194,7 +197,7 @@ class _Evaluation:
                 self.film_problems[record.index] = outcome.recording.problem
             elif self.folder is not None:
                 record = replace(record, video=str(Path(outcome.recording.path).relative_to(self.folder)))
-        self.context = outcome.context or self.context
+        self.context, self.horizon = outcome.context or self.context, outcome.horizon or self.horizon
         self.records[record.index] = record
         self.attempts.append(record)
         self.latencies_s += outcome.latencies_s
@@ -228,10 +231,13 @@ class _Evaluation:
             latency_p99_s=float(p99),
         )
 
-    def _result(self, timing: Timing) -> EvaluationResult:
+    def _result(self, timing: Timing, fleet: FleetConfig) -> EvaluationResult:
         episodes = tuple(self.records[i] for i in range(self.config.episodes))
         confidence = self.config.confidence
-        context = self.context or self._context_of_a_new_world()
+        if self.context is None or not self.horizon:
+            self._look_at_a_new_world()
+        context = self.context
+        assert context is not None
         grid, problem = self._montage(episodes)
         return EvaluationResult(
             name=self.subject.name,
@@ -240,6 +246,8 @@ class _Evaluation:
             instruction=context.instruction,
             embodiment=context.embodiment.name,
             embodiment_fingerprint=context.embodiment.fingerprint(),
+            robot_fingerprint=context.embodiment.with_cameras(()).fingerprint(),
+            horizon=self.horizon,
             config=self.config,
             world=self.header["world"],
             success=success_rate(episodes, confidence),
@@ -251,15 +259,16 @@ class _Evaluation:
             videos_missing=problem or self._missing_films(episodes),
             montage=grid,
             episodes=episodes,
-            provenance=provenance.collect(),
+            provenance={**provenance.collect(), "fleet": to_plain(fleet)},
         )
 
-    def _context_of_a_new_world(self) -> EpisodeContext:
+    def _look_at_a_new_world(self) -> None:
         """A resumed evaluation with nothing left to run has seen no world yet."""
         world = self.world()
         try:
             task = world.task
-            return EpisodeContext(world.robot.embodiment, task.name, task.instruction, 0, task.milestones)
+            self.context = EpisodeContext(world.robot.embodiment, task.name, task.instruction, 0, task.milestones)
+            self.horizon = self.config.horizon or task.horizon
         finally:
             world.close()
 
@@ -269,7 +278,7 @@ class _Evaluation:
         missing = [e for e in episodes if self._filmed(e.index) and not e.video]
         if not missing:
             return ""
-        reasons = {self.film_problems.get(e.index) or e.error or "lost in an earlier session" for e in missing}
+        reasons = {self.film_problems.get(e.index) or e.error or "evaluated before without a film" for e in missing}
         return f"{len(missing)} of {min(len(episodes), self.config.videos.count)}: {'; '.join(sorted(reasons))}"
 
     def _montage(self, episodes: tuple[EpisodeRecord, ...]) -> tuple[str, str]:

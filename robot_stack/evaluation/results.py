@@ -145,6 +145,12 @@ class EvaluationResult:
     embodiment_fingerprint: str
     """The robot's fingerprint."""
 
+    robot_fingerprint: str
+    """The same without cameras: equal for a driver that looks and one that does not."""
+
+    horizon: int
+    """Control steps that an episode was allowed."""
+
     config: EvaluationConfig
     """Which episodes."""
 

@@ -84,6 +84,9 @@ class EpisodeOutcome:
     recording: Any = None
     """What the job's recorder took; ``None`` without a recorder or after a failure."""
 
+    horizon: int = 0
+    """Steps it was allowed; 0 when it never started."""
+
     wall_s: float = 0.0
     """From its start to its end, waiting for decisions included [s]."""
 
@@ -228,8 +231,15 @@ class Slots:
         del self.running[slot]
         assert run.world is not None
         self.worlds.give_back(run.job.world, run.world)
-        wall_s = time.perf_counter() - run.started_s
-        return EpisodeOutcome(run.job, result, None, run.context, recording, wall_s, tuple(run.latencies_s))
+        return EpisodeOutcome(
+            run.job,
+            result,
+            context=run.context,
+            recording=recording,
+            horizon=run.job.spec.horizon or run.world.task.horizon,
+            wall_s=time.perf_counter() - run.started_s,
+            latencies_s=tuple(run.latencies_s),
+        )
 
     def _fail(self, slot: int, run: _Running, error: Exception) -> EpisodeOutcome:
         del self.running[slot]

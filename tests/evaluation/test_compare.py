@@ -71,14 +71,23 @@ def test_several_tasks_are_pooled(results) -> None:
 
 
 def test_unequal_conditions_are_refused(results) -> None:
-    with pytest.raises(NotComparableError, match="horizon: 20 against None"):
+    with pytest.raises(NotComparableError, match="horizon: 20 against 60"):
         compare([results[0], run("hurried", horizon=20)])
-    with pytest.raises(NotComparableError, match="embodiment"):
-        compare([results[0], replace(results[1], embodiment_fingerprint="0" * 64)])
+    with pytest.raises(NotComparableError, match="robot: '000"):
+        compare([results[0], replace(results[1], robot_fingerprint="0" * 64)])
     with pytest.raises(ConfigError, match="at least two drivers"):
         compare(results[:1])
     with pytest.raises(ConfigError, match="two evaluations of 'good'"):
         compare([results[0], results[0]])
+
+
+def test_a_driver_that_looks_can_be_compared_with_one_that_does_not(results) -> None:
+    world = partial(make_point_world, PointConfig(camera=8))
+    subject = Subject("looking", PointBatchDriver())
+    looking = evaluate(world, subject, EvaluationConfig(6), fleet=Fleet(FleetConfig(0, 4)))
+    assert looking.embodiment_fingerprint != results[0].embodiment_fingerprint
+    pair = compare([results[0], looking]).pairs[0]
+    assert pair.table.first_only == pair.table.second_only == 0 and pair.p_value == 1.0
 
 
 def test_markdown_shows_both_tables(results) -> None:

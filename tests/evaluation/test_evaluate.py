@@ -60,7 +60,8 @@ def test_numbers_equal_those_of_plain_episodes(tmp_path: Path) -> None:
     assert result.milestones[0].reached.successes == sum(r.milestones["halfway"] is not None for r in plain)
     assert result.milestones[1].reached.successes <= result.milestones[0].reached.successes
     assert result.timing.env_steps == sum(r.steps for r in plain) == result.timing.decisions
-    assert result.task == "point-reach" and result.embodiment == "test/point"
+    assert result.task == "point-reach" and result.embodiment == "test/point" and result.horizon == 60
+    assert result.embodiment_fingerprint == world.robot.embodiment.fingerprint()
     assert result.errors == 0 and result.provenance["robot_stack"]
 
 
@@ -117,13 +118,26 @@ def test_it_goes_on_where_it_was_interrupted(tmp_path: Path) -> None:
     assert len(seen) == 7 and facts(rebuilt) == facts(whole) and rebuilt.task == "point-reach"
 
 
+def test_more_episodes_can_be_added_and_fewer_be_looked_at(tmp_path: Path) -> None:
+    whole = evaluate(WORLD, subject(), TEN, fleet=local())
+    seen: list[Progress] = []
+    evaluate(WORLD, subject(), EvaluationConfig(4), fleet=local(), folder=tmp_path)
+    more = evaluate(WORLD, subject(), TEN, fleet=local(), folder=tmp_path, progress=seen.append)
+    assert facts(more) == facts(whole) and len(seen) == 6
+    fewer = evaluate(WORLD, subject(), EvaluationConfig(5), fleet=local(), folder=tmp_path, progress=seen.append)
+    assert facts(fewer) == facts(whole)[:5] and len(seen) == 6 and fewer.horizon == 60
+    films = EvaluationConfig(5, videos=VideoConfig(1))
+    late = evaluate(WORLD, subject(), films, fleet=local(), folder=tmp_path)
+    assert late.videos_missing == "1 of 1: evaluated before without a film"
+
+
 def test_a_folder_of_another_evaluation_is_refused(tmp_path: Path) -> None:
     evaluate(WORLD, subject(), EvaluationConfig(2), fleet=local(), folder=tmp_path)
     other = Subject("point driver", PointBatchDriver(), id="def")
     with pytest.raises(EvaluationMismatchError, match=r"subject\.id: the folder has 'abc', asked for is 'def'"):
         evaluate(WORLD, other, EvaluationConfig(2), fleet=local(), folder=tmp_path)
-    with pytest.raises(EvaluationMismatchError, match=r"config\.episodes"):
-        evaluate(WORLD, subject(), EvaluationConfig(3), fleet=local(), folder=tmp_path)
+    with pytest.raises(EvaluationMismatchError, match=r"episode\.horizon: the folder has None, asked for is 9"):
+        evaluate(WORLD, subject(), EvaluationConfig(2, horizon=9), fleet=local(), folder=tmp_path)
     elsewhere = partial(make_point_world, PointConfig(horizon=9))
     with pytest.raises(EvaluationMismatchError, match=r"world\.arguments"):
         evaluate(elsewhere, subject(), EvaluationConfig(2), fleet=local(), folder=tmp_path)
