@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import multiprocessing
 import sys
 from functools import partial
 
@@ -219,6 +220,19 @@ def test_an_episode_that_kills_its_process_is_reported_and_the_others_finish() -
     failure = outcomes[1].failure
     assert failure is not None and "SIGKILL" in failure.message and "seed 1" in failure.message
     assert [o.result for i, o in outcomes.items() if i != 1] == [r for i, r in enumerate(good) if i != 1]
+
+
+def test_a_process_killed_from_outside_costs_no_episode() -> None:
+    good = results(Fleet(FleetConfig(0, 1)).run(jobs(range(10)), PointBatchDriver()))
+    with Fleet(FleetConfig(2, 4)) as fleet:
+        run = fleet.run(jobs(range(10)), PointBatchDriver())
+        outcomes = [next(run)]
+        victim = next(c for c in multiprocessing.active_children() if c.name == "robot-stack-fleet-0")
+        victim.kill()
+        outcomes += run
+        assert victim.name in {c.name for c in multiprocessing.active_children()}, "it was replaced"
+    assert results(outcomes) == good
+    assert not [c for c in multiprocessing.active_children() if c.name.startswith("robot-stack-fleet")]
 
 
 def test_many_failures_in_a_row_end_the_run() -> None:
