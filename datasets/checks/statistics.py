@@ -56,7 +56,7 @@ def check_stats(root: Path, info: DatasetInfo, measured: Measured, findings: Fin
                 findings.add(severity, message, path, got=wrong, remedy=_RECOMPUTE)
             elif place := _misplaced(stats[name], measured.samples[name]):
                 misplaced.append(f"{name} {place}")
-        elif feature.is_camera and (wrong := _impossible_picture(stats[name])):
+        elif _is_colour(info, name) and (wrong := _impossible_picture(stats[name])):
             message = f"the statistics of {name!r} are impossible"
             findings.add("error", message, path, got=wrong, expected="values from 0 to 1 by channel", remedy=_RECOMPUTE)
     if misplaced:
@@ -142,6 +142,13 @@ def _misplaced(stored: dict[str, Any], samples: list[np.ndarray]) -> str:
             at = int(np.flatnonzero(far)[0])
             return f"{name}[{at}] is {value[at]:.6g}, below which {100 * below[at]:.0f}% of the rows lie"
     return ""
+
+
+def _is_colour(info: DatasetInfo, name: str) -> bool:
+    """A camera whose values are kept from 0 to 1; LeRobot keeps depth in metres."""
+    described = info.raw["features"][name].get("info") or {}
+    depth = described.get("is_depth_map") or described.get("video.is_depth_map")
+    return info.features[name].is_camera and not depth
 
 
 def _impossible_picture(stored: dict[str, np.ndarray]) -> str:

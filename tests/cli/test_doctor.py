@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -143,6 +144,22 @@ def test_a_bundle_that_does_not_load_is_broken(tmp_path: Path) -> None:
         assert check.status == "broken"
         assert check.remedy
         assert "Error" not in check.found
+
+
+def test_a_sound_bundle_works_and_an_altered_one_is_broken(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    from robot_stack.policies.saving import save_bundle
+    from tests.policies.robots import policy
+
+    save_bundle(policy(), tmp_path / "sound", provenance={})
+    shutil.copytree(tmp_path / "sound", tmp_path / "altered")
+    weights = next((tmp_path / "altered").glob("*.safetensors"))
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x7f")
+    sound, altered = bundles.check(ground(tmp_path, bundles=(tmp_path / "sound", tmp_path / "altered")))
+    assert sound.status == "works", sound
+    assert "golden" in sound.found
+    assert altered.status == "broken"
+    assert altered.remedy
 
 
 def test_simulated_worlds_move(tmp_path: Path) -> None:

@@ -30,6 +30,9 @@ def _check_bundle(path: Path, ground: Ground) -> Check:
 
 def probe(arguments: list[str]) -> dict[str, Any]:
     """Load a bundle, golden check included."""
+    from robot_stack.policies.bundle import bundle_info
+
+    bundle_info(Path(arguments[0]))  # damaged files are found without waiting for torch
     import torch
 
     from robot_stack.policies.loading import load_bundle
