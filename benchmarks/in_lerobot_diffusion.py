@@ -1,6 +1,7 @@
 """Times LeRobot's DiffusionPolicy; started by inference_latency.py with the python of a LeRobot installation.
 
-Reads one request a line from stdin (``sample`` or ``train``), answers with one JSON line: CPU and wall seconds.
+Reads one request a line from stdin and answers each with one JSON line: ``sample`` and ``train`` with CPU and wall
+seconds; ``export FILE`` writes the weights of the U-Net, a noise, a condition and the chunk LeRobot makes of them.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import torch
 from lerobot.configs.types import FeatureType, PolicyFeature
 from lerobot.policies.diffusion.configuration_diffusion import DiffusionConfig
 from lerobot.policies.diffusion.modeling_diffusion import DiffusionPolicy
+from safetensors.torch import save_file
 
 
 def build(settings: dict) -> DiffusionPolicy:
@@ -79,9 +81,20 @@ def main() -> None:
         optimizer.step()
         optimizer.zero_grad()
 
+    @torch.no_grad()
+    def export(path: str) -> None:
+        policy.eval()
+        noise = torch.randn(1, settings["horizon"], settings["action_dim"])
+        cond = policy.diffusion._prepare_global_conditioning(one)
+        chunk = policy.diffusion.conditional_sample(1, global_cond=cond, noise=noise)
+        weights = {name: tensor.contiguous() for name, tensor in policy.diffusion.unet.state_dict().items()}
+        save_file({**weights, "noise": noise, "cond": cond, "chunk": chunk.contiguous()}, path)
+
     print(json.dumps({"parameters": sum(p.numel() for p in policy.diffusion.unet.parameters())}), flush=True)
     for line in sys.stdin:
-        print(json.dumps(timed({"sample": sample, "train": train}[line.strip()])), flush=True)
+        request, _, argument = line.strip().partition(" ")
+        work = {"sample": sample, "train": train, "export": lambda path=argument: export(path)}[request]
+        print(json.dumps(timed(work)), flush=True)
 
 
 if __name__ == "__main__":

@@ -17,15 +17,18 @@ precision, other networks.
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 
 from robot_stack.models.diffusion import Diffusion
 from robot_stack.models.losses import denoising_loss
@@ -33,6 +36,7 @@ from robot_stack.models.mlp_denoiser import MlpDenoiser
 from robot_stack.models.sampling.sampler import WarmStart, prepare
 from robot_stack.models.transformer1d import DiffusionTransformer, Transformer1dConfig
 from robot_stack.models.unet1d import ConditionalUnet1d, Unet1dConfig
+from robot_stack.models.unet1d_weights import load_foreign_weights
 
 OBS_DIM, OBS_STEPS, ACTION_DIM, HORIZON, STEPS = 24, 2, 7, 16, 10
 SIZES = {
@@ -67,7 +71,7 @@ class LerobotWorker:
         return json.loads(line)
 
     def measure(self, request: str) -> dict[str, float]:
-        """Time one ``sample`` or ``train`` there."""
+        """Time one request there: ``sample``, ``train`` or ``export FILE``."""
         assert self.process.stdin is not None
         self.process.stdin.write(request + "\n")
         self.process.stdin.flush()
@@ -78,6 +82,18 @@ class LerobotWorker:
         assert self.process.stdin is not None
         self.process.stdin.close()
         self.process.wait()
+
+
+def take_over_weights(worker: LerobotWorker, network: ConditionalUnet1d) -> float:
+    """Load LeRobot's weights into ``network``; largest difference between the chunks both make of the same noise."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "lerobot.safetensors"
+        worker.measure(f"export {file}")
+        tensors = load_file(file)
+    noise, cond, chunk = (tensors.pop(name) for name in ("noise", "cond", "chunk"))
+    load_foreign_weights(network, tensors)
+    with torch.inference_mode():
+        return (Diffusion().sampler(STEPS)(network, noise, cond) - chunk).abs().max().item()
 
 
 def sampling_rows(network: ConditionalUnet1d) -> dict[str, Measure]:
@@ -101,9 +117,16 @@ def sampling_rows(network: ConditionalUnet1d) -> dict[str, Measure]:
         difference = (ours(noise, cond) - loop()).abs().max().item()
     if difference > 1e-4:
         raise SystemExit(f"the two samplers disagree by {difference}: nothing to compare")
-    shorter = {"warm start, last 3 steps": lambda: ours(noise, cond, warm_start=WarmStart(noise, STEPS - 3))}
-    rows = {"ours": lambda: ours(noise, cond), "scheduler loop": loop}
-    rows |= {f"{name} (other computation)": work for name, work in shorter.items()}
+    half_network = copy.deepcopy(network).bfloat16()
+    half = prepare(process.sampler(STEPS), half_network)
+    rows: dict[str, Callable[[], object]] = {
+        "ours": lambda: ours(noise, cond),
+        "scheduler loop": loop,
+        "bfloat16 weights (other computation)": lambda: half(noise.bfloat16(), cond.bfloat16()),
+        "warm start, last 3 steps (other computation)": lambda: ours(
+            noise, cond, warm_start=WarmStart(noise, STEPS - 3)
+        ),
+    }
     return {name: _without_gradients(work) for name, work in rows.items()}
 
 
@@ -174,38 +197,48 @@ def measure_size(size: str, args: argparse.Namespace) -> dict[str, object]:
     config, batch = SIZES[size]
     torch.manual_seed(0)
     network = ConditionalUnet1d(ACTION_DIM, OBS_DIM * OBS_STEPS, config).eval()
-    parameters = sum(p.numel() for p in network.parameters())
-    sampling, training, baseline = sampling_rows(network), training_rows(network, batch), "scheduler loop"
-    if args.lerobot_python:
-        settings = {
-            "obs_dim": OBS_DIM,
-            "obs_steps": OBS_STEPS,
-            "action_dim": ACTION_DIM,
-            "horizon": HORIZON,
-            "steps": STEPS,
-            "down_dims": config.down_dims,
-            "time_embed_dim": config.time_embed_dim,
-            "batch": batch,
-            "threads": args.threads,
-        }
-        worker = LerobotWorker(args.lerobot_python, settings)
-        if worker.parameters != parameters:
-            raise SystemExit(f"LeRobot's U-Net has {worker.parameters} parameters, ours {parameters}")
-        sampling = {"lerobot": lambda: worker.measure("sample"), **sampling}
-        training = {"lerobot": lambda: worker.measure("train"), **training}
-        baseline = "lerobot"
-    sampling |= other_networks()
     result: dict[str, object] = {
         "size": size,
-        "parameters": parameters,
+        "parameters": sum(p.numel() for p in network.parameters()),
         "ddim_steps": STEPS,
-        "sampling": run(sampling, baseline, args.rounds),
         "training_batch": batch,
-        "training": run(training, next(iter(training)), args.training_rounds),
     }
+    worker, baseline = None, "scheduler loop"
+    sampling: dict[str, Measure] = {}
+    training: dict[str, Measure] = {}
     if args.lerobot_python:
+        worker, baseline = start_lerobot(args, config, batch), "lerobot"
+        if worker.parameters != result["parameters"]:
+            raise SystemExit(f"LeRobot's U-Net has {worker.parameters} parameters, ours {result['parameters']}")
+        difference = take_over_weights(worker, network)
+        if difference > 1e-4:
+            raise SystemExit(f"chunks differ from LeRobot's by {difference}: nothing to compare")
+        result["largest_difference_from_lerobots_chunk"] = difference
+        sampling["lerobot"] = lambda: worker.measure("sample")
+        training["lerobot"] = lambda: worker.measure("train")
+    sampling |= sampling_rows(network) | other_networks()
+    result["sampling"] = run(sampling, baseline, args.rounds)
+    training |= training_rows(network, batch)
+    result["training"] = run(training, next(iter(training)), args.training_rounds)
+    if worker is not None:
         worker.close()
     return result
+
+
+def start_lerobot(args: argparse.Namespace, config: Unet1dConfig, batch: int) -> LerobotWorker:
+    """LeRobot's policy with the sizes of ``config`` in a process of its own."""
+    settings = {
+        "obs_dim": OBS_DIM,
+        "obs_steps": OBS_STEPS,
+        "action_dim": ACTION_DIM,
+        "horizon": HORIZON,
+        "steps": STEPS,
+        "down_dims": config.down_dims,
+        "time_embed_dim": config.time_embed_dim,
+        "batch": batch,
+        "threads": args.threads,
+    }
+    return LerobotWorker(args.lerobot_python, settings)
 
 
 def main() -> int:
