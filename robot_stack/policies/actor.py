@@ -51,7 +51,8 @@ class Actor:
         """Of whole decisions, from NumPy to NumPy."""
         self._source = policy.normalizers.index(source)
         self._instructions: dict[str, dict[str, Tensor]] = {}
-        self._sample = torch.compile(policy.sample) if config.compile else policy.sample
+        if config.compile:
+            policy.compile_networks()
 
     @property
     def device(self) -> torch.device:
@@ -92,14 +93,15 @@ class Actor:
             UnknownNameError: if the policy does not know an instruction.
         """
         started = time.perf_counter()
-        self.module.eval()
+        if self.module.training:
+            self.module.eval()
         batch = self._batch(histories, instructions)
         start = None
         if previous is not None:
             start = Previous(self._to_device(torch.from_numpy(previous[0]).float()), previous[1])
         enabled = self.config.precision == "bfloat16"
         with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=enabled):
-            actions = self._sample(batch, generator=generators, previous=start)
+            actions = self.policy.sample(batch, generator=generators, previous=start)
         out = actions.cpu().numpy().astype(np.float64)
         if not np.isfinite(out).all():
             row = int(np.argwhere(~np.isfinite(out))[0][0])

@@ -77,6 +77,12 @@ class BehaviorCloningPolicy(nn.Module):
         error = masked_mse if self.config.loss == "mse" else masked_l1
         return error(self.network(self.encoder(batch, generator)), actions, valid)
 
+    def compile_networks(self) -> None:
+        """Compile the networks for sampling with ``torch.compile``; results change by rounding only."""
+        self.network.compile()
+        if self.encoder.vision is not None:
+            self.encoder.vision.compile()
+
     @torch.no_grad()
     def sample(
         self,

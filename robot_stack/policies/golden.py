@@ -54,7 +54,9 @@ def observation_part(policy: Policy, batch: Mapping[str, Tensor], rows: int = RO
     Raises:
         ShapeError: if an entry is missing.
     """
-    names = [STATE, *(IMAGE + name for name in policy.config.inputs.cameras)]
+    names = [IMAGE + name for name in policy.config.inputs.cameras]
+    if policy.config.inputs.state != () and policy.embodiment.state_size:
+        names.append(STATE)
     if policy.config.language is not None:
         names.append(INSTRUCTION if INSTRUCTION in batch else TASK)
     if len(policy.normalizers.sources) > 1:

@@ -104,11 +104,14 @@ def read_policy(folder: Path) -> AnyPolicy:
     vectors = None
     if isinstance(config.language, TextVectorConfig):
         vectors = np.zeros((len(tasks), config.language.text_size))
-    weights = folder / "weights.safetensors"
     try:
         policy = make_policy(config, embodiment, normalizers, tasks, vectors, seed=0)
+    except RobotStackError as error:
+        raise damaged(file, str(error), "a policy for the embodiment and normaliser beside it") from error
+    weights = folder / "weights.safetensors"
+    try:
         policy.load_state_dict(load_file(weights))
-    except (SafetensorError, OSError, RuntimeError, RobotStackError) as error:
+    except (SafetensorError, OSError, RuntimeError) as error:
         raise damaged(weights, str(error), "the weights of the policy in config.json") from error
     return policy.eval().requires_grad_(False)
 

@@ -55,7 +55,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         )
     body = {key: value for key, value in manifest.items() if key != "manifest_sha256"}
     if fingerprint_of(body) != manifest.get("manifest_sha256") or set(manifest["files"]) != set(FILES):
-        raise damaged(folder / MANIFEST, "a manifest that disagrees with its own hash")
+        raise damaged(
+            folder / MANIFEST, "a manifest that disagrees with its own hash", "the manifest as it was written"
+        )
     return manifest
 
 

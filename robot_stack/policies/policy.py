@@ -88,6 +88,10 @@ class Policy(Protocol):
         """
         ...
 
+    def compile_networks(self) -> None:
+        """Compile the networks for sampling with ``torch.compile``; results change by rounding only."""
+        ...
+
     def loss(self, batch: Batch, generator: torch.Generator | None) -> Tensor:
         """Scalar training loss of a batch; ``generator`` gives noise and image augmentation."""
         ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -66,7 +67,7 @@ def policy(
     vectors: np.ndarray | None = None,
     fitted: PolicyNormalizers | None = None,
     seed: int = 3,
-) -> AnyPolicy:
+) -> Any:
     """A policy with random weights everywhere, so that every part has a say (adaLN-zero starts silent)."""
     config = replace(config, language=language)
     made = make_policy(config, ARM, fitted or normalizers(config.normalization), tasks, vectors, seed=seed)
