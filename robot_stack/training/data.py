@@ -1,4 +1,4 @@
-"""From NumPy batches to tensors on the device, drawn ahead by a thread."""
+"""From NumPy batches to tensors on the device, drawn ahead by a thread where that pays."""
 
 from __future__ import annotations
 
@@ -32,23 +32,28 @@ class BatchSource(Protocol):
         ...
 
 
+_WORTH_A_THREAD = 1 << 20
+"""Bytes of a batch from which on drawing it takes longer than handing it from thread to thread."""
+
+
 class DeviceFeed:
-    """Draws batches ahead on a thread and puts them on the device; use it as a context manager.
+    """Draws batches, ahead if need be, and puts them on the device; use it as a context manager.
 
     Args:
         source: drawn from by the thread alone while the block lasts.
         device: where tensors go; copies to a GPU start from pinned memory and do not wait.
-        depth: batches drawn ahead; 0 draws each when it is asked for, without a thread.
+        depth: batches drawn ahead by a thread; 0 draws each when it is asked for, without a thread; ``None`` takes 2
+            for batches of a MiB or more (images) and 0 for small ones.
     """
 
-    def __init__(self, source: BatchSource, device: torch.device, depth: int = 2) -> None:
+    def __init__(self, source: BatchSource, device: torch.device, depth: int | None = None) -> None:
         self.source = source
         self.device = device
         self.depth = depth
         self._state = source.state_dict()
-        self._queue: queue.Queue[tuple[Batch, dict[str, Any]] | BaseException] = queue.Queue(max(1, depth))
+        self._first: tuple[Batch, dict[str, Any]] | None = None
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="prefetch", daemon=True) if depth else None
+        self._thread: threading.Thread | None = None
 
     def __next__(self) -> Batch:
         """The next batch, on the device.
@@ -56,7 +61,10 @@ class DeviceFeed:
         Raises:
             Exception: whatever the source raised.
         """
-        item = self._draw() if self._thread is None else self._queue.get()
+        if self._first is not None:
+            item, self._first = self._first, None
+        else:
+            item = self._draw() if self._thread is None else self._queue.get()
         if isinstance(item, BaseException):
             raise item
         batch, self._state = item
@@ -67,7 +75,13 @@ class DeviceFeed:
         return self._state
 
     def __enter__(self) -> DeviceFeed:
-        if self._thread is not None:
+        if self.depth is None:
+            self._first = self._draw()
+            size = sum(tensor.nbytes for tensor in self._first[0].values())
+            self.depth = 2 if size >= _WORTH_A_THREAD else 0
+        if self.depth:
+            self._queue: queue.Queue[tuple[Batch, dict[str, Any]] | BaseException] = queue.Queue(self.depth)
+            self._thread = threading.Thread(target=self._run, name="prefetch", daemon=True)
             self._thread.start()
         return self
 

@@ -47,8 +47,8 @@ class TrainConfig:
     keep_checkpoints: int = 3
     """How many of the newest to keep."""
 
-    prefetch: int = 2
-    """Batches drawn ahead by a thread; 0 for no thread."""
+    prefetch: int | None = None
+    """Batches drawn ahead by a thread; 0 for no thread; ``None`` decides by the size of a batch."""
 
     tensorboard: bool = True
     """Write TensorBoard files beside the JSON lines."""
@@ -56,7 +56,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if min(self.steps, self.log_every, self.checkpoint_every, self.keep_checkpoints) < 1:
             raise ConfigError("steps, log_every, checkpoint_every and keep_checkpoints must be at least 1", got=self)
-        if min(self.validate_every, self.prefetch) < 0:
+        if min(self.validate_every, self.prefetch or 0) < 0:
             raise ConfigError("validate_every and prefetch must not be negative", got=self)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -81,17 +82,18 @@ def train_imitation(
         NonFiniteLossError: if training diverged; the last good state is kept.
     """
     with open_distribution(device) as distribution:
-        demonstrations = Demonstrations(job)  # refuses bad data before there is a run folder
+        demonstrations = Demonstrations(job)
         try:
+            policy = _new_policy(job, demonstrations, text_embedder)  # bad data are refused before there is a folder
             if not distribution.is_main:
-                return _train(job, None, demonstrations, distribution, listeners, text_embedder)
+                return _train(job, None, demonstrations, policy, distribution, listeners)
             keep = job.train.keep_checkpoints
             if folder is None:
                 run = create_run(runs, name, job, command=command, keep_checkpoints=keep)
             else:
                 run = fill_run(folder, job, command=command, keep_checkpoints=keep)
             with run:
-                return _train(job, run, demonstrations, distribution, listeners, text_embedder)
+                return _train(job, run, demonstrations, policy, distribution, listeners)
         finally:
             demonstrations.close()
 
@@ -118,27 +120,25 @@ def resume_imitation(
     with open_distribution(device) as distribution:
         plain = distribution.broadcast_json(read_config(folder) if distribution.is_main else None)
         job = from_plain(ImitationJob, plain, where=str(folder / "config.json"))
-        if not distribution.is_main:
-            return _train(job, None, Demonstrations(job), distribution, listeners, text_embedder)
-        with open_run(folder, keep_checkpoints=job.train.keep_checkpoints) as run:
-            demonstrations = Demonstrations(job)
-            try:
-                return _train(job, run, demonstrations, distribution, listeners, text_embedder)
-            finally:
-                demonstrations.close()
+        with contextlib.ExitStack() as stack:
+            run = None
+            if distribution.is_main:
+                run = stack.enter_context(open_run(folder, keep_checkpoints=job.train.keep_checkpoints))
+            demonstrations = stack.enter_context(contextlib.closing(Demonstrations(job)))
+            policy = _new_policy(job, demonstrations, text_embedder)
+            return _train(job, run, demonstrations, policy, distribution, listeners)
 
 
 def _train(
     job: ImitationJob,
     run: Run | None,
     demonstrations: Demonstrations,
+    policy: AnyPolicy,
     distribution: Distribution,
     listeners: Sequence[Listener],
-    text_embedder: TextEmbedder | None,
 ) -> TrainedPolicy:
-    policy = _new_policy(job, demonstrations, text_embedder).to(distribution.device)
     algorithm = Imitation(
-        policy,
+        policy.to(distribution.device),
         job.learning,
         WarmupSchedule(job.schedule, job.train.steps),
         wrap=distribution.wrap,

@@ -13,6 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -73,7 +75,9 @@ def record(root: Path, *, episodes: int = 12, seed: int = 0, speed: float = 1.0,
             writer.begin("walk" if episode % 2 else "stroll")
             for _ in range(20):
                 action = speed * np.clip(3 * (goal - position), -1, 1)
-                frame = {"observation.state": np.concatenate([position, goal]).astype(np.float32)}
+                frame: dict[str, np.ndarray] = {
+                    "observation.state": np.concatenate([position, goal]).astype(np.float32)
+                }
                 frame["action"] = action.astype(np.float32)
                 for camera in robot.cameras:
                     frame[f"observation.images.{camera.name}"] = np.full(camera.shape, 128 + 60 * action[0], np.uint8)
@@ -85,7 +89,7 @@ def record(root: Path, *, episodes: int = 12, seed: int = 0, speed: float = 1.0,
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return record(tmp_path_factory.mktemp("data") / "walk")
+    return record(tmp_path_factory.mktemp("data") / "walk", episodes=40)
 
 
 FLOW = DiffusionPolicyConfig(
@@ -101,7 +105,13 @@ def job(*roots: Path, policy: PolicyConfig = FLOW, steps: int = 20, **changes) -
     return ImitationJob(
         datasets=tuple(DatasetConfig(root) for root in roots),
         policy=policy,
-        train=TrainConfig(steps=steps, log_every=5, checkpoint_every=10, validate_every=10, tensorboard=False),
+        train=TrainConfig(
+            steps=steps,
+            log_every=10,
+            checkpoint_every=max(10, steps // 10),
+            validate_every=max(10, steps // 4),
+            tensorboard=False,
+        ),
         learning=ImitationConfig(optimizer=AdamWConfig(lr=3e-3)),
         data=DataConfig(batch_size=32, validation_fraction=0.2),
         **changes,
@@ -118,11 +128,13 @@ def test_a_policy_is_learned_and_bundled(dataset: Path, tmp_path: Path, policy: 
         device="cpu",
         listeners=[events.append],
     )
-    assert trained.folder is not None and trained.bundle == trained.folder / "policy"
+    assert trained.folder is not None and trained.bundle is not None
+    assert trained.bundle == trained.folder / "policy"
     assert trained.result.ending == "finished" and read_status(trained.folder)[0] == "finished"
 
     curve = read_events(trained.folder / "events.jsonl", "validation")
-    assert curve[-1]["action_error"] < 0.35 < curve[0]["action_error"]
+    losses = [e["loss"] for e in read_events(trained.folder / "events.jsonl", "train")]
+    assert curve[-1]["action_error"] < 0.55 and losses[-1] < 0.3 * losses[0]
     assert [e.step for e in events if e.kind == "validation"] == [e["step"] for e in curve]
     assert any(e.kind == "train" and math.isfinite(e.values["loss"]) for e in events)
 
@@ -133,24 +145,23 @@ def test_a_policy_is_learned_and_bundled(dataset: Path, tmp_path: Path, policy: 
     info = loaded.info
     told = info["provenance"]["datasets"][0]
     assert told["content_sha256"] == content_hash(dataset)
-    assert sorted(told["episodes_learned"] + told["episodes_held_out"]) == list(range(12))
+    assert sorted(told["episodes_learned"] + told["episodes_held_out"]) == list(range(40))
     assert info["provenance"]["seed"] == 3
     assert info["metrics"]["validation"]["action_error"] == curve[-1]["action_error"]
     assert from_plain(ImitationJob, info["provenance"]["job"]) == job(dataset, policy=policy, steps=400, seed=3)
 
 
 def test_equal_seeds_give_equal_policies_and_others_do_not(dataset: Path, tmp_path: Path) -> None:
-    hashes = []
-    for number, seed in enumerate((0, 0, 1)):
-        trained = train_imitation(job(dataset, seed=seed), folder=tmp_path / str(number), device="cpu")
-        assert trained.bundle is not None
-        hashes.append(bundle_hash(trained.bundle))
+    trained = [
+        train_imitation(job(dataset, seed=s), folder=tmp_path / f"{i}", device="cpu") for i, s in enumerate((0, 0, 1))
+    ]
+    hashes = [bundle_hash(t.bundle) for t in trained if t.bundle is not None]
     assert hashes[0] == hashes[1] != hashes[2]
 
 
 def test_a_killed_run_is_resumed_to_the_same_bits(dataset: Path, tmp_path: Path) -> None:
-    straight = train_imitation(job(dataset, steps=600), folder=tmp_path / "straight", device="cpu")
-    plain = json.dumps(to_plain(job(dataset, steps=600)))
+    straight = train_imitation(job(dataset, steps=200), folder=tmp_path / "straight", device="cpu")
+    plain = json.dumps(to_plain(job(dataset, steps=200)))
     code = (
         "import json, sys; from pathlib import Path; import torch; torch.set_num_threads(1)\n"
         "from robot_stack.core.config_json import from_plain\n"
@@ -167,8 +178,8 @@ def test_a_killed_run_is_resumed_to_the_same_bits(dataset: Path, tmp_path: Path)
     process.wait()
     assert read_status(tmp_path / "killed")[0] == "crashed"
     resumed = resume_imitation(tmp_path / "killed", device="cpu")
-    assert resumed.result.resumed_from in range(10, 600)
-    name = "checkpoints/step-00000600"
+    assert resumed.result.resumed_from in range(20, 200)
+    name = "checkpoints/step-00000200"
     one, two = (read_checkpoint(tmp_path / run / name).algorithm.tensors for run in ("straight", "killed"))
     assert one.keys() == two.keys() and all(torch.equal(one[k], two[k]) for k in one)
     assert straight.bundle and resumed.bundle and bundle_hash(straight.bundle) == bundle_hash(resumed.bundle)
@@ -222,7 +233,7 @@ def test_images_are_learned_from(tmp_path: Path) -> None:
     policy = replace(
         CLONING,
         inputs=InputConfig(state=(), cameras=("top",), n_obs_steps=1),
-        vision=VisionConfig(crop=(20, 20), channels=(8, 8, 8, 8), keypoints=4, feature_dim=8),
+        vision=VisionConfig(crop=(20, 20), channels=(16, 16, 16, 16), keypoints=4, feature_dim=8),
     )
     trained = train_imitation(job(root, policy=policy, steps=10), folder=tmp_path / "run", device="cpu")
     assert trained.bundle is not None
@@ -249,9 +260,6 @@ def test_bad_demonstrations_are_refused_before_there_is_a_run(dataset: Path, tmp
     root = hand_written.write_dataset(tmp_path / "nan", [30, 30])
     values = np.asarray(Demonstrations(job(root)).datasets[0].column("action").array).copy()
     assert np.isfinite(values).all()
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     path = root / "data/chunk-000/file-000.parquet"
     table = pq.read_table(path)
     values[41, 0] = np.nan
