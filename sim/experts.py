@@ -19,10 +19,9 @@ from robot_stack.core.errors import ConfigError
 from robot_stack.core.observation import Observation
 from robot_stack.core.seeding import generator
 from robot_stack.core.world import World
+from robot_stack.sim.metaworld_experts.peg_insert_side import PegInsertSide
+from robot_stack.sim.metaworld_experts.shelf_place import ShelfPlace
 from robot_stack.sim.metaworld_tasks import task_info
-
-OWN_SCRIPTS: dict[str, Callable[[], Script]] = {}
-"""Tasks with a script of ours."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +50,13 @@ class Script(Protocol):
     def get_action(self, obs: np.ndarray) -> np.ndarray:
         """The action, shape ``(4,)``, not yet clipped."""
         ...
+
+
+OWN_SCRIPTS: dict[str, Callable[[], Script]] = {
+    "peg-insert-side": PegInsertSide,
+    "shelf-place": ShelfPlace,
+}
+"""Tasks with a script of ours."""
 
 
 class MetaWorldExpert:
