@@ -49,6 +49,9 @@ class PointConfig:
     render_fails: bool = False
     """``render`` raises."""
 
+    render_kills: bool = False
+    """``render`` kills its process, as a broken graphics driver does."""
+
 
 class PointRobot:
     """A point with velocity; the command is an acceleration, clipped to ±1 in each axis."""
@@ -106,6 +109,8 @@ class PointRobot:
         """Seen from above: the goal green, the point red, uint8 of shape ``(height, width, 3)``."""
         if self.config.render_fails:
             raise RuntimeError("no graphics here")
+        if self.config.render_kills:
+            os.kill(os.getpid(), signal.SIGKILL)
         image = np.full((height, width, 3), 30, np.uint8)
         rows, columns = np.mgrid[0:height, 0:width]
         x, y = 2 * ARENA * (columns + 0.5) / width - ARENA, ARENA - 2 * ARENA * (rows + 0.5) / height

@@ -30,7 +30,8 @@ from types import TracebackType
 
 from robot_stack.core.driver import BatchDriver
 from robot_stack.core.errors import ConfigError, RobotStackError, ShapeError
-from robot_stack.runtime.hosts import Abort, Answers, Event, Host, HostDied, LocalHost, ProcessHost, Start
+from robot_stack.core.world import WorldMaker
+from robot_stack.runtime.hosts import Abort, Answers, Event, Host, HostDied, LocalHost, Prepare, ProcessHost, Start
 from robot_stack.runtime.processes import WorkerDiedError
 from robot_stack.runtime.slots import Ask, EpisodeFailure, EpisodeJob, EpisodeOutcome, failure_of
 
@@ -119,14 +120,23 @@ class Fleet:
             FleetError: after too many failures in a row.
             ConfigError: if a job cannot be sent to a process, or has nobody to decide for it.
         """
-        if not self._hosts:
-            self._hosts = [self._new_host(i) for i in range(max(1, min(self.config.processes, self.config.slots)))]
+        self._start_hosts()
         self._run += 1
         run = _Run(self, self._run, iter(jobs), driver)
         try:
             yield from run.outcomes()
         finally:
             run.break_off()
+
+    def prepare(self, world: WorldMaker) -> None:
+        """Start the processes and make a world in each; returns at once, while they do it beside this process.
+
+        Nothing needs this, but importing a simulator takes seconds that this process may use to load a policy.
+        """
+        self._start_hosts()
+        for host in self._hosts:
+            if isinstance(host, ProcessHost):
+                host.send(Prepare(world))
 
     def close(self) -> None:
         """End the processes; idempotent."""
@@ -140,6 +150,10 @@ class Fleet:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _start_hosts(self) -> None:
+        if not self._hosts:
+            self._hosts = [self._new_host(i) for i in range(max(1, min(self.config.processes, self.config.slots)))]
 
     def _new_host(self, number: int) -> Host:
         if self.config.processes == 0:

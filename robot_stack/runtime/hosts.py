@@ -1,8 +1,8 @@
 """Where a fleet's episodes run: in this process, or in a child that only simulates.
 
-Both speak the same few messages, so that a fleet does not care. To a host: :class:`Start`, :class:`Answers`,
-:class:`Abort`. From a host: :class:`~robot_stack.runtime.slots.Ask` and ``(slot, EpisodeOutcome)``, each stamped with
-the run it belongs to, because a run that was left early may still have messages under way.
+Both speak the same few messages, so that a fleet does not care. To a host: :class:`Prepare`, :class:`Start`,
+:class:`Answers`, :class:`Abort`. From a host: :class:`~robot_stack.runtime.slots.Ask` and ``(slot, EpisodeOutcome)``,
+each stamped with the run it belongs to, because a run that was left early may still have messages under way.
 """
 
 from __future__ import annotations
@@ -17,10 +17,18 @@ from typing import Any, Protocol
 
 from robot_stack.core.action import ActionChunk
 from robot_stack.core.errors import ConfigError
+from robot_stack.core.world import WorldMaker
 from robot_stack.runtime.processes import Child, not_picklable
 from robot_stack.runtime.slots import Ask, EpisodeFailure, EpisodeJob, EpisodeOutcome, Slots, drain
 
 Event = Ask | tuple[int, EpisodeOutcome]
+
+
+@dataclass(frozen=True, eq=False)
+class Prepare:
+    """Make a world ahead of its first episode."""
+
+    world: WorldMaker
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +54,9 @@ class Abort:
     slots: tuple[int, ...]
 
 
+Message = Prepare | Start | Answers | Abort
+
+
 class HostDied(Exception):
     """The process behind a host is gone; the text says how."""
 
@@ -60,7 +71,7 @@ class Unreadable:
 class Host(Protocol):
     """Some slots, somewhere."""
 
-    def send(self, message: Start | Answers | Abort) -> None:
+    def send(self, message: Message) -> None:
         """Tell it something; a dead host is noticed by :meth:`receive`."""
         ...
 
@@ -85,8 +96,10 @@ class _Desk:
         self.slots = Slots(count)
         self.runs: dict[int, int] = {}
 
-    def obey(self, message: Start | Answers | Abort) -> None:
-        if isinstance(message, Start):
+    def obey(self, message: Message) -> None:
+        if isinstance(message, Prepare):
+            self.slots.prepare(message.world)
+        elif isinstance(message, Start):
             self.runs[message.slot] = message.run
             self.slots.start(message.slot, message.job)
         elif isinstance(message, Answers):
@@ -106,7 +119,7 @@ class LocalHost:
     def __init__(self, slots: int) -> None:
         self._desk = _Desk(slots)
 
-    def send(self, message: Start | Answers | Abort) -> None:
+    def send(self, message: Message) -> None:
         """See :meth:`Host.send`."""
         self._desk.obey(message)
 
@@ -131,7 +144,7 @@ class ProcessHost:
         self._child = Child(_serve, slots, name=f"robot-stack-fleet-{number}")
         self.connection = self._child.connection
 
-    def send(self, message: Start | Answers | Abort) -> None:
+    def send(self, message: Message) -> None:
         """See :meth:`Host.send`."""
         try:
             self._child.send(message)

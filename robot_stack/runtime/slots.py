@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import traceback
 from collections import deque
@@ -161,6 +162,11 @@ class Slots:
     def runnable(self) -> bool:
         """Whether :meth:`advance` has something to do."""
         return bool(self.queue)
+
+    def prepare(self, maker: WorldMaker) -> None:
+        """Make a world ahead of its first episode; an error waits until then."""
+        with contextlib.suppress(Exception):
+            self.worlds.give_back(maker, maker())
 
     def start(self, slot: int, job: EpisodeJob) -> None:
         """Begin an episode in a free slot."""

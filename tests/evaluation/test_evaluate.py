@@ -206,6 +206,15 @@ def test_no_picture_does_not_mean_no_evaluation(tmp_path: Path) -> None:
     assert list((tmp_path / "videos").iterdir()) == []
 
 
+def test_a_graphics_driver_that_kills_its_process_costs_films_only(tmp_path: Path) -> None:
+    deadly = partial(make_point_world, PointConfig(render_kills=True))
+    config = EvaluationConfig(5, videos=VideoConfig(1))
+    with Fleet(FleetConfig(1, 3)) as fleet:
+        result = evaluate(deadly, subject(), config, fleet=fleet, folder=tmp_path)
+    assert result.errors == 0 and result.success == evaluate(WORLD, subject(), config, fleet=local()).success
+    assert "1 of 1" in result.videos_missing and "died twice" in result.videos_missing
+
+
 def test_a_policy_that_is_broken_ends_the_evaluation_with_its_error(tmp_path: Path) -> None:
     with pytest.raises(FleetError, match="x is too large"):
         evaluate(WORLD, subject(fail_state_above=-5), EvaluationConfig(20), fleet=local(), folder=tmp_path)

@@ -186,6 +186,33 @@ def test_worlds_are_reused_from_episode_to_episode() -> None:
     assert all(w.robot.closed for w in made)
 
 
+class CountWorlds(Trace):
+    """Takes how many worlds its process has made, counted by the maker below."""
+
+    def take(self) -> int:
+        return len(MADE)
+
+
+MADE: list[World] = []
+
+
+def make_counted_world(config: PointConfig) -> World:
+    MADE.append(make_point_world(config))
+    return MADE[-1]
+
+
+def make_count(world: World, job: EpisodeJob) -> CountWorlds:
+    return CountWorlds()
+
+
+def test_a_prepared_world_is_the_one_that_is_used() -> None:
+    world = partial(make_counted_world, PLAIN)
+    with Fleet(FleetConfig(1, 1)) as fleet:
+        fleet.prepare(partial(make_counted_world, PLAIN))
+        (outcome,) = fleet.run([EpisodeJob(0, EpisodeSpec(0), world, recorder=make_count)], PointBatchDriver())
+    assert outcome.recording == 1 and outcome.result == one_by_one([0], PointBatchDriver())[0]
+
+
 @pytest.mark.parametrize("processes", [0, 1])
 def test_an_error_stays_with_its_episode(processes: int) -> None:
     good = results(Fleet(FleetConfig(0, 1)).run(jobs(range(8)), PointBatchDriver()))
