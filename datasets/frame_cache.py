@@ -14,7 +14,7 @@ from robot_stack.datasets.cache_store import ArrayFile, Inherited, SourceFile, o
 from robot_stack.datasets.columns import Column
 
 _BATCH_BYTES = 32 << 20
-_KEEP_FREE = 0.1
+_KEEP_FREE_BYTES = 10**10
 
 
 class Camera(Protocol):
@@ -53,7 +53,7 @@ class CachedCamera:
 
 
 def fits(home: Path, shape: tuple[int, int, int], rows: int, budget_bytes: int) -> bool:
-    """Whether a camera's raw frames fit the budget and leave a tenth of the disk free.
+    """Whether a camera's raw frames fit the budget and leave 10 GB, or a tenth, of the disk free.
 
     Args:
         home: folder for caches.
@@ -66,7 +66,7 @@ def fits(home: Path, shape: tuple[int, int, int], rows: int, budget_bytes: int) 
         return False
     existing = next((folder for folder in (home, *home.parents) if folder.exists()), Path("/"))
     disk = shutil.disk_usage(existing)
-    return disk.free - need > _KEEP_FREE * disk.total
+    return disk.free - need > min(_KEEP_FREE_BYTES, disk.total // 10)
 
 
 def open_frame_cache(

@@ -103,12 +103,20 @@ def tell(frame: np.ndarray) -> tuple[int, int]:
     return round((episode - 30) / 25), round((high - 20) / 12) * 16 + round((low - 20) / 12)
 
 
-def write_video(path: Path, rows: list[tuple[int, int]], size: int, *, gop: int, codec: str) -> None:
-    """Encode the images of ``(episode, step)`` pairs at :data:`FPS`."""
+def write_video(
+    path: Path,
+    rows: list[tuple[int, int]],
+    size: int,
+    *,
+    gop: int,
+    codec: str,
+    more: dict[str, str] | None = None,
+) -> None:
+    """Encode the images of ``(episode, step)`` pairs at :data:`FPS`, with ``more`` options for the encoder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
         options = {"g": str(gop), "crf": "10"} | ({"preset": "12", "svtav1-params": "lp=1"} if "av1" in codec else {})
-        stream = container.add_stream(codec, rate=FPS, options=options)
+        stream = container.add_stream(codec, rate=FPS, options=options | (more or {}))
         stream.width = stream.height = size  # pyright: ignore[reportAttributeAccessIssue]
         stream.pix_fmt = "yuv420p"  # pyright: ignore[reportAttributeAccessIssue]
         for episode, t in rows:

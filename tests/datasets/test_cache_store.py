@@ -202,3 +202,45 @@ def test_taking_rows_mapped_or_read(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     if not mapped_bytes:
         with pytest.raises(IndexError):
             column.take(np.array([3, 50]))
+
+
+def _generation(root: Path, names: list[str], built: list[int]) -> str:
+    """The text of the generation made by joining some files; ``built`` notes how many were inherited each time."""
+    sources = [cache_store.describe_source(root, root / name, 1) for name in names]
+
+    def build(folder: Path, inherited: cache_store.Inherited | None) -> None:
+        built.append(inherited.files if inherited else 0)
+        (folder / "joined").write_text("".join((root / name).read_text() for name in names))
+
+    return (cache_store.open_generation(root / "home", "layout", root, sources, build) / "joined").read_text()
+
+
+def test_generations_follow_the_content_of_their_sources(tmp_path: Path):
+    built: list[int] = []
+    for name in "abc":
+        (tmp_path / name).write_text(name)
+    assert _generation(tmp_path, ["a", "b"], built) == "ab" and built == [0]
+    (tmp_path / "a").write_text("a")  # written again, the same
+    os.utime(tmp_path / "a", (1, 1))
+    assert _generation(tmp_path, ["a", "b"], built) == "ab" and built == [0]
+    (tmp_path / "b").write_text("B")  # as long as before
+    os.utime(tmp_path / "b", (2, 2))
+    assert _generation(tmp_path, ["a", "b"], built) == "aB" and built == [0, 1]
+    assert _generation(tmp_path, ["a", "b", "c"], built) == "aBc" and built == [0, 1, 2]
+    assert _generation(tmp_path, ["a"], built) == "a" and built == [0, 1, 2, 1]  # episodes were deleted
+    assert _generation(tmp_path, ["c", "a"], built) == "ca" and built == [0, 1, 2, 1, 0]
+    assert len(list((tmp_path / "home").glob("g-*"))) == 1
+
+
+def test_a_source_replaced_while_it_is_read_is_noticed(tmp_path: Path):
+    (tmp_path / "a").write_text("old")
+    sources = [cache_store.describe_source(tmp_path, tmp_path / "a", 1)]
+
+    def build(folder: Path, inherited: cache_store.Inherited | None) -> None:
+        (folder / "joined").write_text((tmp_path / "a").read_text())
+        (tmp_path / "a").write_text("new")
+        os.utime(tmp_path / "a", (1, 1))
+
+    with pytest.raises(cache_store.FilesChanged, match="changed while it was read"):
+        cache_store.open_generation(tmp_path / "home", "layout", tmp_path, sources, build)
+    assert not list((tmp_path / "home").glob("g-*"))

@@ -30,21 +30,27 @@ def decode_all(path: Path) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def videos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, np.ndarray]]:
-    """H.264 with reordered frames, H.264 with one key frame, AV1 with a key frame every two, and LeRobot's own file."""
+    """H.264 with reordered frames, with one key frame, with frames before their key frame; AV1; LeRobot's own file."""
     root = tmp_path_factory.mktemp("videos")
     rows = [(0, t) for t in range(45)]
-    made = {"h264": ("libx264", 12), "h264 one key": ("libx264", 1000), "av1": ("libsvtav1", 2)}
+    open_groups = {"x264-params": "open-gop=1:bframes=3:b-adapt=0:scenecut=0"}
+    made = {
+        "h264": ("libx264", 12, {}),
+        "h264 one key": ("libx264", 1000, {}),
+        "h264 open": ("libx264", 12, open_groups),
+        "av1": ("libsvtav1", 2, {}),
+    }
     paths = {}
-    for name, (codec, gop) in made.items():
+    for name, (codec, gop, more) in made.items():
         paths[name] = root / f"{name}.mp4"
-        write_video(paths[name], rows, SIZE, gop=gop, codec=codec)
+        write_video(paths[name], rows, SIZE, gop=gop, codec=codec, more=more)
     paths["lerobot"] = LEROBOT_VIDEO
     return {name: (path, decode_all(path)) for name, path in paths.items()}
 
 
 @given(data=st.data())
 @settings(max_examples=40)
-@pytest.mark.parametrize("name", ["h264", "h264 one key", "av1", "lerobot"])
+@pytest.mark.parametrize("name", ["h264", "h264 one key", "h264 open", "av1", "lerobot"])
 def test_any_frames_in_any_calls_equal_decoding_in_order(
     videos: dict[str, tuple[Path, np.ndarray]], name: str, data: st.DataObject
 ):
@@ -62,6 +68,10 @@ def test_reordered_frames_are_told_apart(videos: dict[str, tuple[Path, np.ndarra
     assert (np.diff(table.pts) < 0).any()
     assert table.times.tolist() == pytest.approx(np.arange(45) / 10)
     assert table.key.sum() >= 3
+    opened = read_seek_table(videos["h264 open"][0])
+    keys = opened.pts[opened.key]
+    assert (opened.pts[opened.start] <= opened.pts[opened.order]).all()
+    assert any((opened.pts[int(np.flatnonzero(opened.pts == key)[0]) :] < key).any() for key in keys)
 
 
 def test_files_taken_in_turn_and_more_files_than_may_be_open(videos: dict[str, tuple[Path, np.ndarray]]):
