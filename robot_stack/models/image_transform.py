@@ -12,6 +12,9 @@ from robot_stack.core.errors import ConfigError, ShapeError
 from robot_stack.models.random_draws import draw_integers, draw_uniform
 
 LUMA = (0.299, 0.587, 0.114)
+TO_YIQ = (LUMA, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
+"""RGB to luma and the two chroma axes of NTSC."""
+FROM_YIQ: list[list[float]] = torch.linalg.inv(torch.tensor(TO_YIQ, dtype=torch.float64)).tolist()
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -169,14 +172,13 @@ def adjust_colors(images: Tensor, brightness: Tensor, contrast: Tensor, saturati
 
 def _hue_rotation(turns: Tensor) -> Tensor:
     """RGB matrices (B, 3, 3) that turn the hue by ``turns`` (B,) in the chroma plane of YIQ."""
-    to_yiq = turns.new_tensor((LUMA, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112)))
     angle = 2.0 * math.pi * turns
     rotation = torch.zeros(turns.shape[0], 3, 3, dtype=turns.dtype, device=turns.device)
     rotation[:, 0, 0] = 1.0
     rotation[:, 1, 1] = rotation[:, 2, 2] = angle.cos()
     rotation[:, 1, 2] = angle.sin()
     rotation[:, 2, 1] = -angle.sin()
-    return torch.linalg.inv(to_yiq) @ rotation @ to_yiq
+    return turns.new_tensor(FROM_YIQ) @ rotation @ turns.new_tensor(TO_YIQ)
 
 
 def _check_crop(images: Tensor, size: tuple[int, int]) -> None:

@@ -80,3 +80,20 @@ def test_float32_average_of_low_precision_weights():
     for _ in range(4):
         ema.update(module)
     torch.testing.assert_close(ema.module.weight, module.weight.float())
+
+
+def test_a_held_average_stays_and_a_released_one_moves_as_ever(generator):
+    module = nn.Linear(3, 3)
+    held, plain = Ema(module), Ema(module)
+    for step in range(8):
+        with torch.no_grad():
+            module.weight.add_(torch.randn(3, 3, generator=generator))
+        before = held.module.weight.clone()
+        hold = torch.tensor(1.0 if step in (3, 6) else 0.0)
+        held.update(module, hold=hold)
+        if hold:
+            assert torch.equal(held.module.weight, before)
+            plain.step += 1
+        else:
+            plain.update(module)
+        torch.testing.assert_close(held.module.weight, plain.module.weight, atol=1e-6, rtol=1e-6)

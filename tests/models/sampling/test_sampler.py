@@ -166,7 +166,8 @@ def test_low_precision_networks_leave_the_chunk_in_full_precision(inputs):
 def test_sampling_is_one_graph_for_torch_compile(name, inputs):
     """Tracing without code generation: no graph breaks, no reading of data on the host, equal results."""
     noise, cond = inputs
-    prepared = prepare(SAMPLERS[name], make_network("mlp"), dtype=torch.float64)
+    network = {"euler": "unet", "heun": "transformer"}.get(name, "mlp")
+    prepared = prepare(SAMPLERS[name], make_network(network), dtype=torch.float64)
     if name == "ddim, no clipping":
         plain = ddim_sampler(Diffusion(DiffusionConfig(clip=None)).levels, DdimConfig(steps=5))
         prepared = prepare(plain, make_network("mlp"), dtype=torch.float64)
