@@ -1,8 +1,8 @@
 """``meta/stats.json`` of a dataset that grows.
 
 Min, max, mean, std and count are exact after every commit. Quantiles of numbers come from the rows (every row up
-to 200,000, then every k-th) whenever the dataset has grown by half since, and on closing; in between they keep the last
-values. Quantiles of cameras are merged from the episodes as LeRobot does.
+to 200,000, then every k-th) whenever the dataset has grown by half since, on closing, and by a repair; in between, and
+always for cameras, they are merged from the episodes as LeRobot does.
 """
 
 from __future__ import annotations

@@ -59,6 +59,11 @@ def journal_folder(root: Path) -> Path:
     return root / ".journal"
 
 
+def unsettled_path(root: Path) -> Path:
+    """Exists while a writer has committed episodes and not closed; after an interruption it is still there."""
+    return root / ".journal" / "unsettled"
+
+
 def episodes_path(root: Path, place: Place) -> Path:
     """A file of the table of episodes."""
     return root / EPISODES_PATH.format(chunk_index=place.chunk, file_index=place.file)

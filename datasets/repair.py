@@ -207,11 +207,12 @@ def _tasks_of_episodes(root: Path, info: DatasetInfo) -> tuple[str, ...]:
 
 
 def _check_stats(root: Path, report: RepairReport) -> None:
-    """Compute stats.json again unless it is what the episodes give."""
+    """Compute stats.json again unless it is what the episodes give and a writer brought it up to date on closing."""
     info = read_info(root)
     if not info.total_episodes:
         return
     merged = rebuild_stats(root, info)
+    marker = layout.unsettled_path(root)
     try:
         stored = read_stats(root)
         same = stored.keys() == merged.keys() and all(
@@ -221,10 +222,11 @@ def _check_stats(root: Path, report: RepairReport) -> None:
         )
     except (RobotStackError, KeyError, TypeError, ValueError, AttributeError):
         same = False
-    if not same:
+    if not same or marker.exists():
         stats = with_row_quantiles(root, info, read_episodes(root, info), merged)
         write_json(layout.stats_path(root), to_json(stats))
         report.rebuilt.append("meta/stats.json")
+        marker.unlink(missing_ok=True)
 
 
 def _remove(root: Path, path: Path, report: RepairReport) -> None:

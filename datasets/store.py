@@ -138,7 +138,19 @@ class EpisodeStore:
             raise
         return range(before, before + len(episodes))
 
+    def settle(self) -> None:
+        """Bring the statistics up to date and note that nothing is left to be done.
+
+        Raises:
+            StorageError: if the file system refuses.
+        """
+        self.stats.write(self.info, exact=True)
+        layout.unsettled_path(self.root).unlink(missing_ok=True)
+
     def _commit(self, episodes: Sequence[PendingEpisode], made: list[Path]) -> None:
+        with storage_errors(self.root):
+            layout.journal_folder(self.root).mkdir(exist_ok=True)
+            layout.unsettled_path(self.root).touch()
         tasks = self._extended_tasks(episodes)
         data = self._free_place(self._data_place, lambda p: layout.data_path(self.root, p, self.info["data_path"]))
         made.append(layout.data_path(self.root, data, self.info["data_path"]))

@@ -265,7 +265,7 @@ class DatasetWriter:
             if self._changed and join_files:
                 self._store.reload()
                 compact(self.root)
-                self._store.stats.write(self._store.info, exact=True)
+                self._store.settle()
         finally:
             self._lock.release()
             self._lock = None
