@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from robot_stack.cli.parsing import default_processes
 from robot_stack.cli.worlds import WorldConfig, expert_maker, world_maker
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def policy_subject(bundle: Path, task: str, world: WorldConfig, *, name: str = "
     from robot_stack.policies.driver import PolicyDriver
     from robot_stack.policies.loading import load_bundle
 
+    spare_the_simulators()
     made = world_maker(task, world)()
     try:
         loaded = load_bundle(bundle, robot_embodiment=made.robot.embodiment, device=device)
@@ -44,6 +46,13 @@ def policy_subject(bundle: Path, task: str, world: WorldConfig, *, name: str = "
     identity = str(loaded.info["policy_sha256"])
     shown = name or f"{loaded.info['kind']} {identity[:8]}"
     return Subject(shown, driver=PolicyDriver(loaded.policy), id=identity)
+
+
+def spare_the_simulators() -> None:
+    """Let torch use one core in four: the others simulate, and threads that wait for a core are worse than none."""
+    import torch
+
+    torch.set_num_threads(max(1, default_processes() // 4))
 
 
 def cameras_of(bundles: tuple[Path, ...]) -> tuple[str, ...]:
