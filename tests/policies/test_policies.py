@@ -43,7 +43,8 @@ def seeded(seed: int = 0) -> torch.Generator:
 @pytest.mark.parametrize("name", ALL)
 def test_contract_and_shapes(name: str) -> None:
     made = policy(ALL[name])
-    assert isinstance(made, Policy)
+    contract: object = made
+    assert isinstance(contract, Policy)
     batch = training_batch(made)
     loss = made.loss(batch, seeded())
     loss.backward()
