@@ -112,7 +112,7 @@ class Summary:
     """As ``meta/info.json`` lists them."""
 
     bytes: dict[str, int]
-    """Size on disk by folder: ``data``, ``videos``, ``meta`` and the rest [byte]."""
+    """Size on disk by folder: ``data``, ``videos``, ``meta``, ``cache`` (may be deleted) and the rest [byte]."""
 
     rate: Rate | None
     """Measured rate; ``None`` when no times were measured."""
@@ -170,10 +170,10 @@ def count_tasks(notes: tuple[EpisodeNote, ...]) -> tuple[TaskCount, ...]:
 
 
 def _sizes(root: Path) -> dict[str, int]:
-    sizes = {"data": 0, "videos": 0, "meta": 0, "other": 0}
+    sizes = {"data": 0, "videos": 0, "meta": 0, "cache": 0, "other": 0}
     for path in root.rglob("*"):
         if path.is_file():
-            folder = path.relative_to(root).parts[0]
+            folder = path.relative_to(root).parts[0].removeprefix(".")
             sizes[folder if folder in sizes else "other"] += path.stat().st_size
     return sizes
 

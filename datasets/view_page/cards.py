@@ -15,7 +15,8 @@ from robot_stack.datasets.reader import Dataset, EpisodeView
 from robot_stack.datasets.view_page.films import contact_sheet, film, sheet_rows
 from robot_stack.datasets.view_page.plots import line_plot
 
-_SHOWN = ("observation.state", "action", "next.reward")
+_SHOWN = ("action", "next.reward", "observation.state")
+_OPEN_PLOTS = 6
 _FILM_FRAMES = 900
 
 
@@ -82,7 +83,7 @@ def card(dataset: Dataset, note: EpisodeNote, groups: list[Group], *, with_film:
     facts += [f"seed {note.seed}"] if note.seed is not None else []
     facts += ["recovered"] if note.recovered else []
     pictures = "".join(_camera(view, name, with_film=with_film) for name in dataset.camera_names)
-    plots = "".join(_plot(view, group, seconds) for group in groups)
+    plots = [_plot(view, group, seconds) for group in groups]
     attributes = {
         "outcome": outcome,
         "driver": note.driver,
@@ -96,8 +97,17 @@ def card(dataset: Dataset, note: EpisodeNote, groups: list[Group], *, with_film:
         f'<span class="badge {outcome}">{outcome}</span>'
         f"<p>{escape(note.instruction) or '<em>no instruction</em>'}</p>"
         f'<ul class="facts">{"".join(f"<li>{escape(fact)}</li>" for fact in facts)}</ul></header>'
-        f'<div class="cameras">{pictures}</div><div class="plots">{plots}</div>{_provenance(note)}</article>'
+        f'<div class="cameras">{pictures}</div>{_plots(plots)}{_provenance(note)}</article>'
     )
+
+
+def _plots(plots: list[str]) -> str:
+    """The first few open, the others behind a line to click."""
+    shown = len(plots) if len(plots) <= _OPEN_PLOTS + 1 else _OPEN_PLOTS
+    rest = "".join(plots[shown:])
+    more = f"<details><summary>{len(plots) - shown} more plots</summary>" if rest else ""
+    closed = f'{more}<div class="plots">{rest}</div></details>' if rest else ""
+    return f'<div class="plots">{"".join(plots[:shown])}</div>{closed}'
 
 
 def _camera(view: EpisodeView, name: str, *, with_film: bool) -> str:
@@ -112,7 +122,8 @@ def _camera(view: EpisodeView, name: str, *, with_film: bool) -> str:
     except RobotStackError as error:
         return f'<div class="camera broken"><b>{title}</b> {escape(error.message)}: {escape(error.where or "")}</div>'
     picture = f'<img loading="lazy" alt="{title}, from first to last frame" src="{sheet}">'
-    return f'<div class="camera"><b>{title}</b>{moving}{picture}</div>'
+    kind = "camera moving" if moving else "camera"
+    return f'<div class="{kind}"><b>{title}</b>{moving}{picture}</div>'
 
 
 def _plot(view: EpisodeView, group: Group, seconds: float) -> str:

@@ -82,6 +82,8 @@ def _zero_line(bottom: float, top: float) -> str:
 
 
 def _legend(names: tuple[str, ...]) -> str:
+    if len(names) == 1:
+        return ""
     shown = "".join(f'<li class="c{i % _COLOURS}">{escape(name)}</li>' for i, name in enumerate(names[:_LEGEND]))
     rest = f"<li>and {len(names) - _LEGEND} more</li>" if len(names) > _LEGEND else ""
     return f"<ul>{shown}{rest}</ul>"

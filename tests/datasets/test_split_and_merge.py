@@ -103,9 +103,10 @@ def test_recorded_episodes_keep_every_bit(tmp_path: Path, storage: str) -> None:
 
 
 def test_what_lerobot_wrote_keeps_every_bit(tmp_path: Path) -> None:
-    write_chosen(Source(LEROBOT), (0, 2), tmp_path / "out")
-    require_same(tmp_path / "out", [(LEROBOT, 0), (LEROBOT, 2)])
-    before = pq.read_table(LEROBOT / "meta/episodes/chunk-000/file-000.parquet")
+    foreign = Path(shutil.copytree(LEROBOT, tmp_path / "lerobot"))
+    write_chosen(Source(foreign), (0, 2), tmp_path / "out")
+    require_same(tmp_path / "out", [(foreign, 0), (foreign, 2)])
+    before = pq.read_table(foreign / "meta/episodes/chunk-000/file-000.parquet")
     after = pq.read_table(tmp_path / "out/meta/episodes/chunk-000/file-000.parquet")
     for name in before.column_names:
         if name.startswith("stats/") and name.split("/")[1] not in RENUMBERED:

@@ -13,8 +13,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from robot_stack.core.config_json import from_plain
+from robot_stack.core.embodiment import Embodiment
+from robot_stack.core.fields import CameraSpec, Field
 from robot_stack.datasets.checks.finding import Finding
 from robot_stack.datasets.validate import validate
+from robot_stack.datasets.video_writer import VideoCodec
+from robot_stack.datasets.writer import DatasetWriter
 from tests.datasets.hand_written import CAMERA, write_dataset
 
 LEROBOT = Path(__file__).resolve().parents[1] / "data" / "lerobot_v3"
@@ -52,7 +57,8 @@ def only_error(root: Path, *, quick: bool = False) -> Finding:
 
 
 def files(root: Path) -> list[str]:
-    return sorted(str(p.relative_to(root)) for p in root.rglob("*") if p.is_file())
+    found = (p.relative_to(root) for p in root.rglob("*") if p.is_file())
+    return sorted(str(path) for path in found if not path.parts[0].startswith("."))
 
 
 def edit_table(path: Path, change: Callable[[pa.Table], pa.Table]) -> None:
@@ -290,3 +296,95 @@ def test_leftovers_are_told_and_not_errors(made: Path) -> None:
     found = validate(made)
     assert found.ok
     assert {f.file for f in found.findings} >= {"meta/.info.json.123.tmp", "data/chunk-007/file-000.parquet"}
+
+
+@pytest.fixture(scope="module")
+def _recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    robot = Embodiment(
+        "test/arm", (Field("hand", 3, "m"),), (Field("target", 2, "m"),), (CameraSpec("top", 64, 64),), 20.0
+    )
+    root, rng = tmp_path_factory.mktemp("recorded") / "demos", np.random.default_rng(0)
+    with DatasetWriter(root, robot, codec=VideoCodec("libx264", preset="ultrafast")) as writer:
+        for n in (4, 6, 5):
+            writer.begin("push", {"driver": "expert"})
+            for _ in range(n):
+                image = rng.integers(0, 256, (64, 64, 3), np.uint8)
+                state, action = rng.normal(size=3), rng.normal(size=2)
+                writer.add({"observation.state": state, "action": action, "observation.images.top": image})
+            writer.commit(success=False)
+    return root
+
+
+@pytest.fixture
+def recorded(_recorded: Path, tmp_path: Path) -> Path:
+    """A dataset of our own writer: 3 episodes, one camera, embodiment and provenance."""
+    return Path(shutil.copytree(_recorded, tmp_path / "recorded"))
+
+
+def test_what_our_writer_records_has_no_findings(recorded: Path) -> None:
+    assert validate(recorded).findings == ()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_any_damage_is_at_most_one_error_that_names_the_file(recorded: Path, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    caught = 0
+    names = files(recorded)
+    for name in names:
+        original = (recorded / name).read_bytes()
+        data = bytearray(original)
+        place, size = int(rng.integers(len(data))), int(rng.integers(1, 200))
+        if rng.random() < 0.3:
+            data = data[:place]
+        else:
+            size = min(size, len(data) - place)
+            data[place : place + size] = rng.integers(0, 256, size=size, dtype=np.uint8).tobytes()
+        (recorded / name).write_bytes(bytes(data))
+        found = errors(recorded)
+        assert [finding.file.split(",")[0] for finding in found] in ([], [name]), found
+        assert all(finding.remedy for finding in found)
+        caught += bool(found)
+        (recorded / name).write_bytes(original)
+    assert caught >= len(names) - 2
+
+
+def test_the_embodiment_must_fit_the_features(recorded: Path) -> None:
+    path = recorded / "meta/embodiment.json"
+    plain = json.loads(path.read_text())
+    for change, words in (
+        ({"control_hz": 10.0}, "another rate"),
+        ({"state": []}, "'observation.state' has another size"),
+        ({"cameras": []}, "is not in the embodiment"),
+        ({"cameras": [{**plain["cameras"][0], "height": 32}]}, "has another size"),
+        ({"action": [{**plain["action"][0], "names": ["a", "b"]}]}, "have other names"),
+    ):
+        path.write_text(json.dumps(plain | change))
+        assert any(words in f.message for f in validate(recorded).findings), words
+    path.write_text(json.dumps(plain | {"name": "test/leg"}))
+    assert only_error(recorded).message == "episode 0: it was recorded with another embodiment"
+
+
+def test_provenance_must_not_contradict_the_rows(recorded: Path) -> None:
+    def claim(table: pa.Table) -> pa.Table:
+        texts = [json.loads(text) for text in table["provenance"].to_pylist()]
+        texts[1]["success"] = True
+        return with_column(table, "provenance", [json.dumps(text) for text in texts])
+
+    edit_table(recorded / EPISODES, claim)
+    found = only_error(recorded)
+    assert "contradicts next.success" in found.message
+    assert (found.got, found.expected) == ("True", "False")
+
+
+def test_an_unfinished_recording_is_told(recorded: Path, _recorded: Path) -> None:
+    robot = from_plain(Embodiment, json.loads((_recorded / "meta/embodiment.json").read_text()))
+    writer = DatasetWriter(recorded, robot, codec=VideoCodec("libx264", preset="ultrafast"))
+    writer.begin("push")
+    image = np.zeros((64, 64, 3), np.uint8)
+    writer.add({"observation.state": np.ones(3), "action": np.ones(2), "observation.images.top": image})
+    (note,) = validate(recorded).of("note")
+    assert note.message == "an episode is being recorded"
+    writer.close()
+    (warning,) = validate(recorded).of("warning")
+    assert "1 frames of episode 3 are here" in warning.message
+    assert "repair" in warning.remedy
