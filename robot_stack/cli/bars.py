@@ -6,6 +6,8 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from robot_stack.core.errors import RobotStackError
+
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
 
@@ -30,7 +32,12 @@ def bars() -> Iterator[Bars]:
         TextColumn("{task.fields[note]}"),
     )
     with Bars(*columns, console=console, refresh_per_second=4) as shown:
-        yield shown
+        try:
+            yield shown
+        except RobotStackError:
+            for task in [task.id for task in shown.tasks if not task.completed]:
+                shown.remove_task(task)
+            raise
 
 
 def collection_bar(shown: Bars, label: str, total: int) -> Callable[[Progress], None]:
