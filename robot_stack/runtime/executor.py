@@ -10,7 +10,7 @@ import traceback
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import connection
 from typing import Any, Generic, TypeVar
 
@@ -171,7 +171,7 @@ class _Run:
         except (EOFError, OSError):
             return self._died(child, ticket)
         self.idle.append(child)
-        return outcome
+        return replace(outcome, index=ticket.index)
 
     def _died(self, child: Child, ticket: _Ticket) -> ItemOutcome[Any] | None:
         how = child.death()
@@ -209,13 +209,17 @@ def _apply(function: Callable[[Any], Any], index: int, item: Any) -> ItemOutcome
     try:
         return ItemOutcome(index, function(item))
     except Exception as error:
-        text = traceback.format_exc()
-        wrapped = ItemError(
-            f"the work failed on one item: {type(error).__name__}: {error}",
-            where=f"item {index}: {short_repr(item)}",
-            got=text,
-        )
-        return ItemOutcome(index, error=wrapped, traceback=text)
+        return _failed(index, item, error)
+
+
+def _failed(index: int, item: Any, error: Exception) -> ItemOutcome[Any]:
+    text = "".join(traceback.format_exception(error))
+    wrapped = ItemError(
+        f"the work failed on one item: {type(error).__name__}: {error}",
+        where=f"item {index}: {short_repr(item)}",
+        got=text,
+    )
+    return ItemOutcome(index, error=wrapped, traceback=text)
 
 
 def _serve(pipe: connection.Connection) -> None:
@@ -224,6 +228,9 @@ def _serve(pipe: connection.Connection) -> None:
             index, function, item = pipe.recv()
         except (EOFError, OSError):
             return
+        except Exception as error:  # unpacking imports modules, and those raise what they like
+            pipe.send(_failed(-1, "(unreadable)", error))
+            continue
         outcome = _apply(function, index, item)
         try:
             pipe.send(outcome)

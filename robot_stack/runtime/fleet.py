@@ -186,7 +186,8 @@ class _Run:
             self._hand_out(turn)
             deciding = self._deciding(turn)
             if deciding and all(self.active[slot].ask is not None for slot in deciding):
-                yield from [self._count(outcome) for outcome in self._decide(deciding)]
+                for outcome in self._decide(deciding):
+                    yield self._count(outcome)
                 turn = (turn + 1) % len(groups)
                 continue
             if not deciding:
@@ -198,7 +199,10 @@ class _Run:
                     self._hand_out(group)
                 if not self.active:
                     return
-            yield from [self._count(o) for event in self._receive() if (o := self._note(*event)) is not None]
+            for event in self._receive():
+                outcome = self._note(*event)
+                if outcome is not None:
+                    yield self._count(outcome)
 
     def _deciding(self, group: int) -> list[int]:
         """Slots of a group whose episodes need the batch driver."""

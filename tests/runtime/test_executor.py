@@ -100,6 +100,28 @@ def test_what_cannot_travel_is_refused_with_the_way_out() -> None:
         ProcessExecutor(0)
 
 
+class OnlyAtHome:
+    """Can be packed anywhere and unpacked only in the process where it was made."""
+
+    def __init__(self) -> None:
+        self.home = os.getpid()
+
+    def __reduce__(self):
+        return unpack_at_home, (self.home,)
+
+
+def unpack_at_home(home: int) -> OnlyAtHome:
+    if os.getpid() != home:
+        raise ImportError("no module named home")
+    return OnlyAtHome()
+
+
+def test_what_cannot_be_unpacked_is_an_error_of_its_item() -> None:
+    outcomes = list(ProcessExecutor(1).outcomes(type, ["a", OnlyAtHome(), "b"]))
+    assert [o.value for o in outcomes] == [str, None, str] and outcomes[1].index == 1
+    assert "no module named home" in outcomes[1].traceback
+
+
 def test_ctrl_c_ends_the_children(tmp_path: Path) -> None:
     script = tmp_path / "slow_work.py"
     script.write_text(
