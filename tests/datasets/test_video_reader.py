@@ -128,6 +128,26 @@ def test_seek_tables_are_kept_and_follow_the_file(tmp_path: Path, monkeypatch):
     assert tell(Dataset(root).frames(CAMERA, np.array([2]))[0]) == (7, 2)
 
 
+def test_a_file_replaced_while_its_packets_are_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The seek table must be that of the file that is open, or frames would be read from wrong places."""
+    from robot_stack.datasets import seek_table
+
+    path, longer = tmp_path / "video.mp4", tmp_path / "longer.mp4"
+    write_video(path, [(1, t) for t in range(10)], SIZE, gop=3, codec="libx264")
+    write_video(longer, [(2, t) for t in range(30)], SIZE, gop=5, codec="libx264")
+    read = seek_table.read_seek_table
+
+    def replace_first(wanted: Path) -> seek_table.SeekTable:
+        if longer.exists():
+            longer.replace(wanted)
+        return read(wanted)
+
+    monkeypatch.setattr(seek_table, "read_seek_table", replace_first)
+    for _ in range(2):  # the second time from the cache
+        frames = list(VideoPool(tmp_path / "seek").read(path, np.array([3, 8, 27])))
+        assert [tell(frame) for frame in frames] == [(2, 3), (2, 8), (2, 27)]
+
+
 def _open_files() -> int:
     return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
