@@ -15,6 +15,7 @@ Tassa et al., 2018, https://arxiv.org/abs/1801.00690; google-deepmind/dm_control
 from __future__ import annotations
 
 import math
+import os
 import warnings
 from collections import deque
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ from robot_stack.core.safety_limits import SafetyLimits
 from robot_stack.core.task import Score
 from robot_stack.core.world import World
 from robot_stack.sim.dmc_tasks import INSTRUCTIONS, split_name
-from robot_stack.sim.render import OffscreenRenderer, Quality
+from robot_stack.sim.render import OffscreenRenderer, Quality, render_error
 
 UNBOUNDED = 1e9
 """dm_control's ``action_spec`` writes ±1e10 for an actuator without limits."""
@@ -275,6 +276,8 @@ def _load(domain: str, task: str) -> Any:
             from dm_control import suite
     except ImportError as error:
         raise MissingExtraError("DMControl", extra="sim", package=error.name or "dm_control") from error
+    except (RuntimeError, AttributeError, OSError) as error:  # dm_control loads its graphics backend at import
+        raise render_error(os.environ.get("MUJOCO_GL", ""), error) from error
     env = suite.load(domain, task, task_kwargs={"random": 0})
     physics = env.physics
     # dm_control makes a graphics context to upload terrain in quadruped-escape; our renderer does that itself.

@@ -73,7 +73,7 @@ def import_mujoco() -> Any:
     try:
         import mujoco
     except (RuntimeError, AttributeError, OSError) as error:
-        raise _render_error(os.environ.get("MUJOCO_GL", ""), error) from error
+        raise render_error(os.environ.get("MUJOCO_GL", ""), error) from error
     return mujoco
 
 
@@ -106,7 +106,7 @@ class OffscreenRenderer:
             self._context = _make_context(model, height, width, quality)
         except Exception as error:  # every driver fails in its own way
             self.close()
-            raise _render_error(backend, error) from error
+            raise render_error(backend, error) from error
         self._scene = mujoco.MjvScene(model, maxgeom=10_000)
         self._option = mujoco.MjvOption()
         if quality == "fast":
@@ -244,7 +244,13 @@ def _make_context(model: Any, height: int, width: int, quality: Quality) -> Any:
     return context
 
 
-def _render_error(backend: str, error: BaseException) -> RenderError:
+def render_error(backend: str, error: BaseException) -> RenderError:
+    """What is raised when a backend fails, with the way out.
+
+    Args:
+        backend: which backend was used.
+        error: how it failed.
+    """
     return RenderError(
         "no image can be rendered here",
         where=f"backend {backend!r}" + (" (from MUJOCO_GL)" if os.environ.get("MUJOCO_GL") else ""),

@@ -10,7 +10,14 @@ import numpy as np
 import pytest
 
 from robot_stack.core.errors import RenderError
-from robot_stack.sim.render import OffscreenRenderer, check_rendering, choose_backend, import_mujoco
+from robot_stack.sim.render import (
+    BACKENDS,
+    OffscreenRenderer,
+    check_rendering,
+    choose_backend,
+    import_mujoco,
+    probe_backends,
+)
 
 SCENE = """
 <mujoco>
@@ -91,10 +98,29 @@ make_metaworld(MetaWorldConfig(task="reach", cameras=("corner",))).robot.reset(0
 
 
 def test_state_only_needs_no_graphics() -> None:
-    done = run(
-        "from robot_stack.sim.metaworld import *; print(make_metaworld().robot.reset(0).state.shape)", MUJOCO_GL="off"
-    )
-    assert done.stdout.strip() == "(39,)", done.stderr
+    code = """
+from robot_stack.sim.dmc import DmcConfig, make_dmc
+from robot_stack.sim.metaworld import make_metaworld
+print(make_metaworld().robot.reset(0).state.shape)
+print(make_dmc(DmcConfig(task="quadruped-escape")).robot.reset(0).state.shape)
+"""
+    done = run(code, MUJOCO_GL="off")
+    assert done.stdout.split("\n")[:2] == ["(39,)", "(101,)"], done.stderr
+
+
+def test_dm_control_with_a_broken_backend_means_a_way_out() -> None:
+    done = run("from robot_stack.sim.dmc import make_dmc; make_dmc()", MUJOCO_GL="nonsense")
+    assert "RenderError" in done.stderr
+    assert "libosmesa6" in done.stderr
+
+
+def test_every_backend_is_tried_in_its_own_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "MUJOCO_GL"):
+        monkeypatch.delenv(name, raising=False)
+    found = probe_backends()
+    assert set(found) == set(BACKENDS)
+    assert found[choose_backend()] == ""
+    assert found["glfw"]
 
 
 def test_making_and_rendering_leaves_the_environment_variables_alone() -> None:
