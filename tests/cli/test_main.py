@@ -25,9 +25,9 @@ sys.exit(code)
 
 
 def helps() -> list[list[str]]:
-    from robot_stack.cli.data import COMMANDS
+    from robot_stack.cli.data import ACTIONS
 
-    return [["--help"], *([verb, "--help"] for verb in VERBS), *(["data", command, "--help"] for command in COMMANDS)]
+    return [["--help"], *([verb, "--help"] for verb in VERBS), *(["data", command, "--help"] for command in ACTIONS)]
 
 
 @pytest.mark.parametrize("arguments", helps(), ids=" ".join)
