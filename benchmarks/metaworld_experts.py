@@ -24,7 +24,6 @@ from robot_stack.sim.experts import ExpertConfig, MetaWorldExpert
 from robot_stack.sim.metaworld import MetaWorldConfig, make_metaworld
 from robot_stack.sim.metaworld_tasks import TASKS
 
-
 HEADER = """# Scripted experts of Meta-World
 
 Measured with `python benchmarks/metaworld_experts.py {}`: held-out seeds, success at any step.

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
+from robot_stack.core.config_json import from_plain, to_plain
 from robot_stack.core.errors import UnknownNameError
 from robot_stack.sim.catalog import instruction, names, split
+from robot_stack.sim.dmc import DmcConfig
+from robot_stack.sim.experts import ExpertConfig
+from robot_stack.sim.gym_robot import GymnasiumConfig
+from robot_stack.sim.metaworld import MetaWorldConfig
 
 
 def test_listing_imports_no_simulator() -> None:
@@ -48,3 +55,16 @@ def test_wrong_names_get_the_nearest(wrong: str, right: str) -> None:
     assert right in str(caught.value) or right == "valid"
     with pytest.raises(UnknownNameError, match="family"):
         names("atari")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        MetaWorldConfig(task="push", cameras=("corner", "gripperPOV"), quality="full"),
+        DmcConfig(task="walker-walk", horizon=200),
+        GymnasiumConfig("Pendulum-v1", options=(("g", 9.81),), control_hz=20),
+        ExpertConfig(noise_std=0.1, noisy_episodes=0.5),
+    ],
+)
+def test_configs_survive_json(config: Any) -> None:
+    assert from_plain(type(config), json.loads(json.dumps(to_plain(config)))) == config
