@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-ACTIONS: dict[str, tuple[str, str]] = {
+COMMANDS: dict[str, tuple[str, str]] = {
     "info": ("robot_stack.cli.data_info", "how much, of what, by whom, and how well"),
     "validate": ("robot_stack.cli.data_validate", "check every file and row; exit code 1 when something is wrong"),
     "view": ("robot_stack.cli.data_view", "write a page to look at a dataset with"),
@@ -15,31 +15,31 @@ ACTIONS: dict[str, tuple[str, str]] = {
     "repair": ("robot_stack.cli.data_repair", "bring back what an interrupted recording left"),
     "compact": ("robot_stack.cli.data_compact", "join small files into larger ones"),
 }
-"""Each action with its module, which has ``run(arguments) -> exit code``, and what it does in a few words."""
+"""Each command with its module, which has ``run(arguments) -> exit code``, and what it does in a few words."""
 
 USAGE_ERROR = 2
 
 
 def run(arguments: list[str]) -> int:
-    """Run one action on datasets; returns the exit code.
+    """Run one command on datasets; returns the exit code.
 
     Raises:
-        UnknownNameError: if there is no such action.
+        UnknownNameError: if there is no such command.
     """
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(_overview())
         return 0 if arguments else USAGE_ERROR
     from robot_stack.core.errors import require_name
 
-    name = require_name("action on datasets", arguments[0], ACTIONS)
-    return int(importlib.import_module(ACTIONS[name][0]).run(arguments[1:]) or 0)
+    name = require_name("data command", arguments[0], COMMANDS)
+    return int(importlib.import_module(COMMANDS[name][0]).run(arguments[1:]) or 0)
 
 
 def _overview() -> str:
-    width = max(map(len, ACTIONS))
-    lines = [f"  {name:<{width}}  {what}" for name, (_, what) in ACTIONS.items()]
-    closing = "robot-stack data ACTION --help tells the options of an action."
-    return "\n".join(["usage: robot-stack data ACTION [options]", "", *lines, "", closing])
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {what}" for name, (_, what) in COMMANDS.items()]
+    closing = "robot-stack data COMMAND --help tells the options of a command."
+    return "\n".join(["usage: robot-stack data COMMAND [options]", "", *lines, "", closing])
 
 
 if __name__ == "__main__":

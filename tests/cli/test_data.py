@@ -1,4 +1,4 @@
-"""robot-stack data: what each action prints, writes and answers; start-up without heavy imports."""
+"""robot-stack data: what each command prints, writes and answers; start-up without heavy imports."""
 
 from __future__ import annotations
 
@@ -164,14 +164,14 @@ def test_ranges_and_shares() -> None:
             data_split.parse_shares(bad)
 
 
-@pytest.mark.parametrize("action", ["", *data.ACTIONS])
-def test_help_imports_nothing_heavy(action: str) -> None:
+@pytest.mark.parametrize("command", ["", *data.COMMANDS])
+def test_help_imports_nothing_heavy(command: str) -> None:
     code = (
         "import sys\nfrom robot_stack.cli.main import main\n"
         "try:\n    main(['data', *sys.argv[1:], '--help'])\nexcept SystemExit as end:\n    assert not end.code\n"
         "heavy = {'torch', 'numpy', 'pyarrow', 'av', 'cv2', 'h5py'} & set(sys.modules)\nassert not heavy, heavy\n"
     )
-    done = subprocess.run([sys.executable, "-c", code, *action.split()], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", code, *command.split()], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "usage: robot-stack data" in done.stdout
 
