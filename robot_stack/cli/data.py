@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-COMMANDS: dict[str, tuple[str, str]] = {
+ACTIONS: dict[str, tuple[str, str]] = {
     "info": ("robot_stack.cli.data_info", "how much, of what, by whom, and how well"),
     "validate": ("robot_stack.cli.data_validate", "check every file and row; exit code 1 when something is wrong"),
     "view": ("robot_stack.cli.data_view", "write a page to look at a dataset with"),
@@ -31,13 +31,13 @@ def run(arguments: list[str]) -> int:
         return 0 if arguments else USAGE_ERROR
     from robot_stack.core.errors import require_name
 
-    name = require_name("data command", arguments[0], COMMANDS)
-    return int(importlib.import_module(COMMANDS[name][0]).run(arguments[1:]) or 0)
+    name = require_name("data command", arguments[0], ACTIONS)
+    return int(importlib.import_module(ACTIONS[name][0]).run(arguments[1:]) or 0)
 
 
 def _overview() -> str:
-    width = max(map(len, COMMANDS))
-    lines = [f"  {name:<{width}}  {what}" for name, (_, what) in COMMANDS.items()]
+    width = max(map(len, ACTIONS))
+    lines = [f"  {name:<{width}}  {what}" for name, (_, what) in ACTIONS.items()]
     closing = "robot-stack data COMMAND --help tells the options of a command."
     return "\n".join(["usage: robot-stack data COMMAND [options]", "", *lines, "", closing])
 

@@ -164,7 +164,7 @@ def test_ranges_and_shares() -> None:
             data_split.parse_shares(bad)
 
 
-@pytest.mark.parametrize("command", ["", *data.COMMANDS])
+@pytest.mark.parametrize("command", ["", *data.ACTIONS])
 def test_help_imports_nothing_heavy(command: str) -> None:
     code = (
         "import sys\nfrom robot_stack.cli.main import main\n"
