@@ -1,19 +1,21 @@
 """``meta/stats.json`` of a dataset that grows.
 
 Min, max, mean, std and count are exact after every commit. Quantiles of numbers come from the rows (every row up
-to 200,000, then every k-th) whenever the dataset has grown by half since, on closing, and by a repair; in between, and
+to 200,000, then every k-th) whenever the dataset has grown fourfold since, on closing, and by a repair; in between, and
 always for cameras, they are merged from the episodes as LeRobot does.
 """
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from robot_stack.core.atomic import write_json
+from robot_stack.core.atomic import storage_errors, write_json
 from robot_stack.core.errors import DatasetError
 from robot_stack.datasets import layout
 from robot_stack.datasets.columns import data_parts, to_numpy
@@ -23,7 +25,7 @@ from robot_stack.datasets.metadata import DatasetInfo, open_parquet, read_info, 
 from robot_stack.datasets.stats import QUANTILES, Stats, merge_stacked, merge_stats, quantiles, to_json
 
 SAMPLED_ROWS = 200_000
-_GROWTH = 1.5
+_GROWTH = 4
 
 
 class DatasetStats:
@@ -63,9 +65,22 @@ class DatasetStats:
         if frames > self._frames_of_quantiles and (exact or frames >= _GROWTH * self._frames_of_quantiles):
             self._merged.update(self._with_quantiles(self._merged))
             self._frames_of_quantiles = frames
-        if self._dirty or exact:
+        if exact:
             write_json(layout.stats_path(self._root), to_json(self._merged))
-            self._dirty = False
+        elif self._dirty:
+            self._write_quickly(to_json(self._merged))
+        self._dirty = False
+
+    def _write_quickly(self, stats: dict[str, Any]) -> None:
+        """Atomic but neither indented nor made durable: it can be derived, and is written anew on closing."""
+        path = layout.stats_path(self._root)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        with storage_errors(path):
+            try:
+                temporary.write_text(json.dumps(stats, allow_nan=False))
+                os.replace(temporary, path)
+            finally:
+                temporary.unlink(missing_ok=True)
 
     def _from_disk(self, frames: int) -> Stats:
         """Merged statistics of every committed episode: from stats.json when it is up to date, else from the table."""

@@ -28,7 +28,7 @@ class RowChecker:
         self.dtype = row_dtype(dict(features))
         self.cameras = camera_features(dict(features))
         self._fps = fps
-        self._fields = [(name, kind.base, kind.shape) for name, (kind, _) in (self.dtype.fields or {}).items()]
+        self._fields = [(name, self.dtype[name].base, self.dtype[name].shape) for name in self.dtype.names or ()]
         self._known = {*(self.dtype.names or ()), *(camera.name for camera in self.cameras)}
 
     def fill(self, row: np.ndarray, frame: Mapping[str, Any], number: int) -> None:
@@ -180,7 +180,8 @@ def check_columns(
     if not frames:
         raise ShapeError("an episode needs at least one frame", got=frames)
     out = {}
-    for name, (kind, _) in (dtype.fields or {}).items():
+    for name in dtype.names or ():
+        kind = dtype[name]
         values = np.asarray(columns[name] if name in columns else _default_column(name, columns, frames, fps))
         if values.shape == (frames, 1) and kind.shape == ():
             values = values.reshape(frames)

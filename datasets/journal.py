@@ -74,7 +74,7 @@ class JournalHeader:
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
         cameras = [[c.name, list(c.shape), c.png] for c in self.cameras]
-        row = [[name, kind.base.str, list(kind.shape)] for name, (kind, _) in (self.row.fields or {}).items()]
+        row = [[name, self.row[name].base.str, list(self.row[name].shape)] for name in self.row.names or ()]
         return {
             "version": VERSION,
             "episode": self.episode,
@@ -135,7 +135,7 @@ class JournalWriter:
             if isinstance(image, bytes):
                 parts += [_IMAGE.pack(_PNG, len(image)), image]
             else:
-                parts += [_IMAGE.pack(_RAW, image.nbytes), memoryview(np.ascontiguousarray(image)).cast("B")]
+                parts += [_IMAGE.pack(_RAW, image.nbytes), np.ascontiguousarray(image).data.cast("B")]
         self._write_record(parts)
         self.frames += 1
         self._sync_now_and_then()

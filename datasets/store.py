@@ -40,7 +40,7 @@ from robot_stack.datasets.stats import Stats, column_stats
 from robot_stack.datasets.task_table import write_tasks
 from robot_stack.datasets.video_writer import video_info
 
-_TABLE_ROWS = 64
+_TABLE_ROWS = 32
 
 
 @dataclass(eq=False)

@@ -17,6 +17,8 @@ from typing import Any
 
 import av
 import numpy as np
+from av.codec import Codec
+from av.error import FFmpegError
 
 from robot_stack.core.errors import StorageError, VideoError
 from robot_stack.datasets.stats import PictureStats
@@ -76,8 +78,8 @@ def require_encoder(codec: VideoCodec) -> None:
 
 def _has_encoder(name: str) -> bool:
     try:
-        av.codec.Codec(name, "w")
-    except (av.FFmpegError, ValueError):
+        Codec(name, "w")
+    except (FFmpegError, ValueError):
         return False
     return True
 
@@ -145,7 +147,7 @@ class VideoWriter:
 
     def abort(self) -> None:
         """Give the file up and remove it; never raises."""
-        with contextlib.suppress(av.FFmpegError, OSError):
+        with contextlib.suppress(FFmpegError, OSError):
             self._container.close()
         self.path.unlink(missing_ok=True)
 
@@ -236,7 +238,7 @@ class video_errors:
                 where=self.path,
                 remedy="free disk space and run the command again; nothing that was committed is lost",
             ) from error
-        if isinstance(error, (av.FFmpegError, ValueError)):
+        if isinstance(error, (FFmpegError, ValueError)):
             raise VideoError(
                 "the video encoder failed",
                 where=self.path,

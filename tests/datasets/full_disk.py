@@ -18,6 +18,7 @@ from robot_stack.core.errors import StorageError
 from robot_stack.datasets.episode_buffer import EpisodeBuffer
 from robot_stack.datasets.reader import Dataset
 from robot_stack.datasets.repair import repair
+from robot_stack.datasets.schema import require_storage
 from robot_stack.datasets.validate import validate
 from robot_stack.datasets.writer import DatasetWriter
 from tests.datasets.recorded import CAMERA, FAST, KEY, arm, frames, images, numbers
@@ -27,7 +28,7 @@ def main(disk: Path, storage: str) -> None:
     camera = storage != "none"
     embodiment = arm(cameras=(CAMERA,) if camera else ())
     root, ballast = disk / "set", disk / "ballast"
-    writer = DatasetWriter(root, embodiment, storage=storage if camera else None, codec=FAST)
+    writer = DatasetWriter(root, embodiment, storage=require_storage(storage) if camera else None, codec=FAST)
     committed, errors, kinds, seed = [], 0, set(), 0
     room = np.random.default_rng(5)
     while errors < 9:

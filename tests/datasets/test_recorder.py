@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from robot_stack.core.action import ActionChunk, Intervention, Receipt
 from robot_stack.core.embodiment import Embodiment
 from robot_stack.core.errors import EmbodimentMismatchError
 from robot_stack.core.observation import Observation
+from robot_stack.core.robot import Robot
 from robot_stack.core.task import Score
 from robot_stack.datasets.reader import Dataset
 from robot_stack.datasets.recorder import DatasetRecorder, EpisodeCollector, keep_successes
@@ -61,7 +63,7 @@ class Cart:
 class Push:
     name, instruction, horizon, milestones = "push", "push the cart", 6, ("moved",)
 
-    def reset(self, robot: Cart, seed: int) -> Observation:
+    def reset(self, robot: Robot, seed: int) -> Observation:
         self.goal = 3.0 if seed % 2 else 100.0
         return robot.reset(seed)
 
@@ -76,7 +78,7 @@ class Steady:
     def reset(self, instruction: str, seed: int) -> None:
         self.k = seed
 
-    def act(self, history: tuple[Observation, ...]) -> ActionChunk:
+    def act(self, history: Sequence[Observation]) -> ActionChunk:
         self.k += 1
         return ActionChunk(np.array([[2.0, self.k]]))
 
