@@ -79,7 +79,8 @@ def test_two_processes_draw_different_noise_resume_and_stop_together(tiny_job_pa
         assert torch.equal(tensor, two.tensors[name]), name
 
 
-def test_sigterm_to_one_rank_stops_all_at_one_step(tiny_job_path: Path, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_an_interrupted_torchrun_stops_all_ranks_at_one_step(tiny_job_path: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     process = torchrun(tiny_job_path, folder, "--total-steps", "100000", "--pause-s", "0.05", "--log-every", "2")
     status = folder / "checkpoints" / "latest"
