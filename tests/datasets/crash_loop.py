@@ -120,13 +120,13 @@ def parse(data: bytes) -> dict[int, int]:
 
 
 def random_kills(folder: Path, kills: int, rng: random.Random) -> None:
-    """Kill at random times; every eighth kill a new dataset, every fourth of them with a camera."""
+    """Kill at random times; every fifth kill a new dataset, every fourth of them with a camera."""
     killed = repairs_killed = committed = 0
     told: dict[int, int] = {}
     root, camera = folder, False
     while killed < kills:
-        if killed % 8 == 0:
-            root, camera, told = folder / f"set-{killed}", killed % 32 == 24, {}
+        if killed % 5 == 0:
+            root, camera, told = folder / f"set-{killed}", killed % 20 == 15, {}
         pipe, end = os.pipe()
         first = killed * 1000
         child = forked(lambda root=root, camera=camera, first=first, end=end: record_forever(root, camera, first, end))
@@ -134,7 +134,7 @@ def random_kills(folder: Path, kills: int, rng: random.Random) -> None:
         before = len(told)
         if rng.random() < 0.7:  # in the midst of recording; else at any time from its start
             told.update(parse(os.read(pipe, 65536)))
-        assert kill_after(child, rng.uniform(0.0, 0.15)), "the recorder ended"
+        assert kill_after(child, rng.uniform(0.0, 0.08)), "the recorder ended"
         killed += 1
         read_told(pipe, told)
         os.close(pipe)
