@@ -11,7 +11,7 @@ SETTINGS := pyproject.toml constraints.txt
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow check format type build check-lerobot bench study clean
+.PHONY: help demo test test-slow check format build check-lerobot bench bench-lerobot study clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -46,6 +46,26 @@ check: $(VENV)/.installed-dev  ## formatting, lint, types
 format: $(VENV)/.installed-dev  ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+check-lerobot: $(VENV)/.installed-dev  ## LeRobot 0.4.4 and robot_stack read each other's datasets (builds .venv-lerobot)
+	PYTHON=$(PYTHON) bash scripts/make_lerobot_env.sh .venv-lerobot
+	$(ONE_THREAD) $(BIN)/python scripts/check_lerobot/main.py --lerobot-env .venv-lerobot
+
+bench: $(VENV)/.installed-dev  ## the benchmarks of docs/results.md that need no other environment
+	$(ONE_THREAD) $(BIN)/python benchmarks/startup.py
+	$(ONE_THREAD) $(BIN)/python benchmarks/training_loop.py
+	$(ONE_THREAD) $(BIN)/python benchmarks/fleet.py
+	$(ONE_THREAD) $(BIN)/python benchmarks/inference_latency.py
+	$(ONE_THREAD) $(BIN)/python benchmarks/metaworld_steps.py
+
+bench-lerobot: $(VENV)/.installed-dev  ## the benchmarks beside LeRobot 0.4.4 (builds .venv-lerobot)
+	PYTHON=$(PYTHON) bash scripts/make_lerobot_env.sh .venv-lerobot
+	$(ONE_THREAD) $(BIN)/python benchmarks/dataset_windows.py
+	$(ONE_THREAD) $(BIN)/python benchmarks/dataset_io.py
+	$(ONE_THREAD) $(BIN)/python benchmarks/inference_latency.py --lerobot-python .venv-lerobot/bin/python
+
+study: $(VENV)/.installed-dev  ## eight Meta-World tasks, three seeds (about an hour on 2 cores)
+	$(ONE_THREAD) $(BIN)/python benchmarks/metaworld_study.py --out study
 
 build: $(VENV)/.installed-dev  ## wheel and sdist, each installed into a fresh environment and tried
 	$(BIN)/python scripts/build_and_try.py
