@@ -44,10 +44,10 @@ class DemoArgs:
     demonstrations: int = 50
     """Episodes to learn from, for each task."""
 
-    noise: float = 0.1
+    noise: float = 0.05
     """Standard deviation of the noise on the expert's actions [action unit]."""
 
-    steps: int = 1500
+    steps: int = 2000
     """Updates of the diffusion policy."""
 
     baseline_steps: int = 1500
