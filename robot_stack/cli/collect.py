@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from robot_stack.cli.parsing import default_processes, parse
+from robot_stack.cli.parsing import Maybe, default_processes, parse
 from robot_stack.cli.worlds import WorldConfig, expert_maker, full_name, world_maker
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class CollectArgs:
     episodes: int = 50
     """How many to have in the end."""
 
-    policy: Path | None = None
+    policy: Maybe[Path] = None
     """A policy bundle that demonstrates instead of the expert."""
 
     noise: float = 0.1

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import Positional, arg
 
 from robot_stack.cli.bars import bars
-from robot_stack.cli.parsing import parse
+from robot_stack.cli.parsing import Many, Maybe, parse
 
 if TYPE_CHECKING:
     from robot_stack.datasets.robomimic_import import RobomimicImportConfig
@@ -28,10 +28,10 @@ class ImportConfig:
     instruction: str = ""
     """The task in words; what the file says when left out."""
 
-    state: tuple[str, ...] = ()
+    state: Many[str] = ()
     """Low-dimensional observation keys; all of them when left out."""
 
-    cameras: tuple[str, ...] | None = None
+    cameras: Maybe[Many[str]] = None
     """Image observation keys; all of them when left out, none when the list is empty."""
 
     action_key: str = "actions"
@@ -40,10 +40,10 @@ class ImportConfig:
     filter_key: str = ""
     """Only the demonstrations of this filter key, for example train."""
 
-    control_hz: float | None = None
+    control_hz: Maybe[float] = None
     """Control rate [Hz]; what the file says when left out."""
 
-    success_reward: float | None = 1.0
+    success_reward: Maybe[float] = 1.0
     """A step with at least this reward is a success; None: success is not known."""
 
     storage: str = "video"

@@ -8,14 +8,14 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from robot_stack.cli.bars import bars
-from robot_stack.cli.parsing import parse
+from robot_stack.cli.parsing import Many, parse
 
 
 @dataclass(frozen=True)
 class MergeConfig:
     """Write one dataset with every episode of several, in order. Numbers keep their bits, videos are not re-encoded."""
 
-    datasets: Positional[tuple[Path, ...]]
+    datasets: Positional[Many[Path]]
     """Folders of two datasets or more, of one robot."""
 
     out: Path

@@ -9,7 +9,7 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from robot_stack.cli.bars import bars
-from robot_stack.cli.parsing import parse
+from robot_stack.cli.parsing import Many, parse
 
 
 @dataclass(frozen=True)
@@ -26,16 +26,16 @@ class SplitConfig:
     out: Annotated[Positional[Path], arg(metavar="OUT")]
     """The new folder."""
 
-    shares: tuple[str, ...] = ()
+    shares: Many[str] = ()
     """Deal at random, for example train=0.9 valid=0.1."""
 
     seed: int = 0
     """Of the dealing; the same seed deals the same."""
 
-    episodes: tuple[str, ...] = ()
+    episodes: Many[str] = ()
     """These only: numbers and ranges, for example 0 3 10-19."""
 
-    without: tuple[str, ...] = ()
+    without: Many[str] = ()
     """All but these: numbers and ranges."""
 
     task: str = ""

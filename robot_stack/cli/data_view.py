@@ -8,7 +8,7 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from robot_stack.cli.bars import bars
-from robot_stack.cli.parsing import parse
+from robot_stack.cli.parsing import Many, Maybe, parse
 
 
 @dataclass(frozen=True)
@@ -18,10 +18,10 @@ class ViewConfig:
     dataset: Positional[Path]
     """Folder of the dataset."""
 
-    out: Path | None = None
+    out: Maybe[Path] = None
     """The HTML file; <dataset>.html in the current folder when left out."""
 
-    episodes: tuple[int, ...] = ()
+    episodes: Many[int] = ()
     """Show these; a sample spread evenly over the dataset when left out."""
 
     most: int = 24

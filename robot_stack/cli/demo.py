@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from robot_stack.evaluation.results import EvaluationResult
 
-DIFFUSION, BASELINE, EXPERT = "diffusion policy", "behaviour cloning MLP", "scripted expert"
+DIFFUSION, BASELINE, EXPERT = "diffusion policy", "behaviour cloning MLP", "expert"
 
 INPUTS = (
     "hand_position",
@@ -150,7 +150,15 @@ def _evaluate(args: DemoArgs, tasks: list[str]) -> None:
 
     with bars() as shown, Fleet(FleetConfig(processes=args.processes, slots=8)) as fleet:
         for task in tasks:
-            films = VideoConfig(count=args.films, camera=usual_camera(task), height=320, width=320, every=2)
+            films = VideoConfig(
+                count=args.films,
+                camera=usual_camera(task),
+                height=320,
+                width=320,
+                every=2,
+                speed=0.5,
+                montage_columns=2,
+            )
             config = EvaluationConfig(
                 episodes=args.episodes, stream=args.seed % 100, horizon=HORIZON, steps_after_success=10, videos=films
             )

@@ -82,8 +82,8 @@ def _comparisons(results: list[EvaluationResult]) -> tuple[str, ...]:
 def _table(results: list[EvaluationResult]) -> Table:
     from robot_stack.evaluation.report import Table
 
-    names = [milestone.name for milestone in results[0].milestones]
-    headings = ("", "success", "95% interval", "median steps", *names, "decision, median", "decision, 99%")
+    names = [milestone.name for milestone in results[0].milestones if milestone.name != "success"]
+    headings = ("", "success", "95% interval", "median steps", *names, "time to decide")
     rows = []
     for result in results:
         steps = result.steps_to_success
@@ -95,9 +95,8 @@ def _table(results: list[EvaluationResult]) -> Table:
                 f"{result.success.successes}/{result.success.trials}",
                 f"{result.success.low:.0%} – {result.success.high:.0%}",
                 f"{steps.median:.0f}" if steps else "–",
-                *(f"{milestone.reached.rate:.0%}" for milestone in result.milestones),
+                *(f"{milestone.reached.rate:.0%}" for milestone in result.milestones if milestone.name != "success"),
                 f"{1e3 * timing.latency_median_s:.1f} ms" if timed else "–",
-                f"{1e3 * timing.latency_p99_s:.1f} ms" if timed else "–",
             )
         )
     return Table(headings, tuple(rows))
@@ -121,7 +120,7 @@ def _clip(args: DemoArgs, task: str, result: EvaluationResult) -> Clip | None:
     path = evaluation_of(args, task, result.name) / result.montage
     if not result.montage or not path.is_file():
         return None
-    return Clip(path, f"{result.name}: the first {args.films} held-out starts")
+    return Clip(path, f"{result.name}, the first {args.films} held-out starts, at half speed")
 
 
 def _facts(

@@ -20,7 +20,7 @@ from robot_stack.cli.doctor_checks import (
     video,
 )
 from robot_stack.cli.doctor_checks.check import Check, Checker, Ground
-from robot_stack.cli.parsing import parse
+from robot_stack.cli.parsing import Many, parse
 
 CHECKS: dict[str, Checker] = {
     "python": python.check,
@@ -49,10 +49,10 @@ class DoctorConfig:
     folder: Path = Path()
     """Folder whose disk is tried: where data will be written."""
 
-    bundle: tuple[Path, ...] = ()
+    bundle: Many[Path] = ()
     """Policy bundles to load, each checked against its golden action."""
 
-    only: tuple[str, ...] = ()
+    only: Many[str] = ()
     """Look at these only: python, machine, disk, torch, simulation, rendering, video, ros, bundles."""
 
     timeout_s: float = 120.0

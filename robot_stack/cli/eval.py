@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from robot_stack.cli.parsing import default_processes, parse
+from robot_stack.cli.parsing import Many, Maybe, default_processes, parse
 from robot_stack.cli.worlds import WorldConfig
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class EvalArgs:
     Run again with the same arguments, it goes on where it ended.
     """
 
-    bundles: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
+    bundles: Annotated[Many[Path], tyro.conf.Positional] = ()
     """Policy bundles; several are compared in pairs on equal seeds."""
 
     task: str = "metaworld/pick-place"
@@ -35,7 +35,7 @@ class EvalArgs:
     expert: bool = False
     """Evaluate the scripted expert as well."""
 
-    out: Path | None = None
+    out: Maybe[Path] = None
     """Where results and videos go; evaluations/<task> when left out."""
 
     videos: int = 4

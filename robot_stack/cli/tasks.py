@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from robot_stack.cli.parsing import parse
+from robot_stack.cli.parsing import Maybe, parse
 from robot_stack.cli.worlds import WorldConfig, full_name, world_maker
 
 if TYPE_CHECKING:
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 class TasksArgs:
     """List environments and tasks; with the name of a task, show its robot, instruction, milestones and cameras."""
 
-    task: Annotated[str | None, tyro.conf.Positional] = None
+    task: Annotated[Maybe[str], tyro.conf.Positional] = None
     """A task to show, e.g. metaworld/pick-place; all are listed when left out."""
 
-    family: str | None = None
+    family: Maybe[str] = None
     """List this family only: metaworld, dmc, gym."""
 
 

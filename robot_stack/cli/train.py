@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from robot_stack.cli.parsing import parse
+from robot_stack.cli.parsing import Many, Maybe, parse
 
 if TYPE_CHECKING:
     from robot_stack.training.job import ImitationJob
@@ -26,25 +26,25 @@ class TrainArgs:
     preset: Annotated[str, tyro.conf.Positional] = "flow-small"
     """Policy to start from."""
 
-    data: tuple[Path, ...] = ()
+    data: Many[Path] = ()
     """Datasets; several are mixed by size."""
 
-    steps: int | None = None
+    steps: Maybe[int] = None
     """Updates in all."""
 
-    batch_size: int | None = None
+    batch_size: Maybe[int] = None
     """Windows per update."""
 
-    lr: float | None = None
+    lr: Maybe[float] = None
     """Largest learning rate."""
 
-    state: tuple[str, ...] | None = None
+    state: Maybe[Many[str]] = None
     """State fields the policy sees; all when left out."""
 
-    cameras: tuple[str, ...] | None = None
+    cameras: Maybe[Many[str]] = None
     """Cameras the policy looks through; the preset's when left out."""
 
-    set: tuple[str, ...] = ()
+    set: Many[str] = ()
     """Any other value by its path, e.g. policy.horizon=32 learning.ema=null; --show lists them all."""
 
     name: str = ""
@@ -53,13 +53,13 @@ class TrainArgs:
     runs: Path = Path("runs")
     """Folder of all runs."""
 
-    resume: Path | None = None
+    resume: Maybe[Path] = None
     """Go on with the run in this folder; all else is as it was."""
 
     device: str = "auto"
     """auto, cpu, cuda, cuda:1."""
 
-    threads: int | None = None
+    threads: Maybe[int] = None
     """Threads of torch on the CPU; torch's own choice when left out."""
 
     seed: int = 0

@@ -6,6 +6,8 @@ import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from robot_stack.cli.parsing import Many, Maybe
+
 if TYPE_CHECKING:
     from robot_stack.core.world import WorldMaker
     from robot_stack.runtime.slots import DriverMaker
@@ -15,13 +17,13 @@ if TYPE_CHECKING:
 class WorldConfig:
     """What to see, and for how long."""
 
-    cameras: tuple[str, ...] = ()
+    cameras: Many[str] = ()
     """Cameras to record, e.g. corner2 topview; none: state only."""
 
     image_size: int = 96
     """Height and width of camera images [pixel]."""
 
-    horizon: int | None = None
+    horizon: Maybe[int] = None
     """Longest episode [control steps]; the task's own when left out."""
 
 
