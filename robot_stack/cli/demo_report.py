@@ -161,10 +161,10 @@ def _pictures(args: DemoArgs, results: dict[str, list[EvaluationResult]]) -> Non
     folder = args.out / "pictures"
     rates = []
     for task, of_task in results.items():
-        for result in of_task:
+        for series, result in enumerate(of_task):
             found = result.success
             label = f"{short(task)}: {result.name}"
-            rates.append(Rate(label, found.successes, found.trials, found.low, found.high))
+            rates.append(Rate(label, found.successes, found.trials, found.low, found.high, series))
     save_png(
         rate_figure(rates, title=f"Success on {args.episodes} held-out starts, 95% Wilson intervals"),
         folder / "success.png",
@@ -174,7 +174,8 @@ def _pictures(args: DemoArgs, results: dict[str, list[EvaluationResult]]) -> Non
         films = [e.video for e in diffusion.episodes if e.video and e.success]
         if films:
             frames = _frames(evaluation_of(args, task, diffusion.name) / films[0])
-            save_image(frame_sheet(frames, columns=5), folder / f"{short(task)}.png")
+            moving = frames[: max(5, int(0.7 * len(frames)))]
+            save_image(frame_sheet(moving, columns=5), folder / f"{short(task)}.png")
 
 
 def _frames(film: Path) -> list[np.ndarray]:

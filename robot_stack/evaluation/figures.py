@@ -43,6 +43,9 @@ class Rate:
     high: float
     """Upper end of the interval."""
 
+    series: int | None = None
+    """Rates of one series share a colour; the row's number when left out."""
+
 
 @dataclass(frozen=True, eq=False)
 class Curve:
@@ -67,7 +70,7 @@ def rate_figure(rates: Sequence[Rate], *, title: str = "") -> Figure:
     """
     figure, axes = _figure(6.4, 0.55 + 0.42 * len(rates) + (0.3 if title else 0.0))
     for row, rate in enumerate(rates):
-        color = PALETTE[row % len(PALETTE)]
+        color = PALETTE[(row if rate.series is None else rate.series) % len(PALETTE)]
         share = rate.successes / rate.trials if rate.trials else 0.0
         axes.plot([rate.low, rate.high], [row, row], color=color, linewidth=6, alpha=0.3, solid_capstyle="round")
         axes.plot([share], [row], "o", color=color, markersize=8)
