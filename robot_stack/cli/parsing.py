@@ -9,9 +9,8 @@ T = TypeVar("T")
 Maybe: TypeAlias = Optional[T]  # noqa: UP045
 """An option that may be left out: ``T | None``, spelt so that tyro takes it without loading typeguard.
 
-To check a default against ``X | None`` or ``tuple[X, ...]``, tyro 1.0 loads typeguard, and that loads the mocks, asyncio
-and TLS of the standard library: a third of the time in which help is shown. ``typing.Union`` and plain classes it
-checks by itself.
+To check a default against ``X | None`` or ``tuple[X, ...]``, tyro 1.0 loads typeguard, which loads unittest.mock,
+asyncio and ssl: a third of the time in which help is shown. ``typing.Union`` and plain classes it checks by itself.
 """
 
 if TYPE_CHECKING:
