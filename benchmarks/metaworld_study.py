@@ -160,7 +160,7 @@ def main() -> int:
     parser.add_argument("--tasks", nargs="+", default=list(TASKS))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--demonstrations", type=int, default=50)
-    parser.add_argument("--noise", type=float, default=0.1)
+    parser.add_argument("--noise", type=float, default=0.05)
     parser.add_argument("--preset", default="flow-small", help="of the diffusion policy")
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--image-steps", type=int, default=1500, help="0 leaves the image policy out")
