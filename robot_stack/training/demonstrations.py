@@ -12,8 +12,7 @@ import numpy as np
 from robot_stack.core.errors import ConfigError, DatasetError, NonFiniteError
 from robot_stack.core.seeding import generator
 from robot_stack.datasets.reader import Dataset
-
-_CHUNK_ROWS = 1 << 18
+from robot_stack.training.row_blocks import BLOCK_ROWS
 
 
 @dataclass(frozen=True)
@@ -86,9 +85,9 @@ def require_finite(dataset: Dataset, name: str) -> None:
     Raises:
         NonFiniteError: naming the first one's file, episode, frame and field.
     """
-    array = dataset.column(name).array
-    for start in range(0, len(array), _CHUNK_ROWS):
-        chunk = array[start : start + _CHUNK_ROWS]
+    column = dataset.column(name)
+    for start in range(0, column.shape[0], BLOCK_ROWS):
+        chunk = column.slice(start, start + BLOCK_ROWS)
         good = np.isfinite(chunk).reshape(len(chunk), -1)
         if good.all():
             continue
@@ -107,7 +106,7 @@ def _not_finite(dataset: Dataset, name: str, row: int, element: int) -> NonFinit
     )[0]
     names = dataset.features[name].names
     label = f" ({names[element]})" if isinstance(names, list) and element < len(names) else ""
-    value = dataset.column(name).array[row].reshape(-1)[element]
+    value = dataset.column(name).slice(row, row + 1).reshape(-1)[element]
     return NonFiniteError(
         "the demonstrations hold a number that is not finite",
         where=f"{dataset.root / path}, row {row - int(table.start[first_in_file])}",
@@ -115,12 +114,6 @@ def _not_finite(dataset: Dataset, name: str, row: int, element: int) -> NonFinit
         expected="finite numbers in everything a policy learns from",
         remedy=f"record episode {episode} again or leave it out: `robot-stack data validate {dataset.root}` lists all",
     )
-
-
-def episode_rows(dataset: Dataset, episodes: np.ndarray) -> np.ndarray:
-    """Rows of some episodes, shape ``(rows,)``."""
-    starts, stops = dataset.episodes.start[episodes], dataset.episodes.stop[episodes]
-    return np.concatenate([np.arange(a, b) for a, b in zip(starts, stops, strict=True)])
 
 
 def content_hash(root: Path) -> str:

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from robot_stack.core.errors import ConfigError, DatasetError, NonFiniteError, UnknownNameError
 from robot_stack.training.demonstrations import (
     content_hash,
-    episode_rows,
     open_demonstrations,
     split_episodes,
 )
@@ -74,11 +73,6 @@ def test_splits_depend_on_the_seed_and_nonsense_is_refused() -> None:
     for bad in ((10, 1.0, None), (10, -0.1, None), (10, 0.1, 0)):
         with pytest.raises(ConfigError):
             split_episodes(bad[0], bad[1], seed=0, at_most=bad[2])
-
-
-def test_rows_of_episodes(hand_written: ModuleType, tmp_path: Path) -> None:
-    (dataset,) = open_demonstrations([hand_written.write_dataset(tmp_path / "a", [4, 6, 5])], FIELDS)
-    assert episode_rows(dataset, np.array([0, 2])).tolist() == [*range(4), *range(10, 15)]
 
 
 def test_the_hash_tells_content(hand_written: ModuleType, tmp_path: Path) -> None:

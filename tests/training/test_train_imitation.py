@@ -47,7 +47,7 @@ from robot_stack.policies.normalizers import SourceRows, fit_normalizers
 from robot_stack.policies.process_config import FlowProcessConfig
 from robot_stack.policies.vision_config import VisionConfig
 from robot_stack.training.checkpoint import read_checkpoint
-from robot_stack.training.demonstrations import content_hash, episode_rows
+from robot_stack.training.demonstrations import content_hash
 from robot_stack.training.event_log import read_events
 from robot_stack.training.job import DataConfig, DatasetConfig, ImitationJob
 from robot_stack.training.loop import TrainConfig
@@ -209,7 +209,8 @@ def test_normalisers_are_those_of_the_learned_rows(
     sources = [(n, s.windows) for n, s in zip(demonstrations.train.names, demonstrations.train.sources, strict=True)]
     rows = []
     for name, windows in sources:
-        data, chosen = windows.dataset, episode_rows(windows.dataset, windows.episodes)
+        data = windows.dataset
+        chosen = np.flatnonzero(np.isin(data.column("episode_index").array, windows.episodes))
         action = data.column("action").array[chosen]
         if per_step:
             action = windows.batch(np.arange(len(windows)))["action"]
