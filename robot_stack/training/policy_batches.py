@@ -12,13 +12,14 @@ from robot_stack.core.errors import ConfigError
 from robot_stack.datasets.mixture import Mixture, Source
 from robot_stack.datasets.reader import Dataset
 from robot_stack.datasets.stream import BatchStream
-from robot_stack.datasets.windows import Batch, Windows, WindowSpec, diffusion_windows
+from robot_stack.datasets.windows import PAD_SUFFIX, Batch, Windows, WindowSpec, diffusion_windows
 from robot_stack.policies.config import PolicyConfig
+from robot_stack.policies.normalizer_table import SOURCE
 from robot_stack.training.dataset_embodiment import ACTION, IMAGE, STATE, embodiment_of
 from robot_stack.training.demonstrations import open_demonstrations, split_episodes
 from robot_stack.training.job import ImitationJob
 
-_KEPT = ("action", "action_is_pad", "task_index", "index", "source")
+_KEPT = ("action", "action_is_pad", "task_index", "index", SOURCE)
 
 
 class Demonstrations:
@@ -121,12 +122,17 @@ class PolicyStream:
 
 
 def policy_batch(batch: Batch) -> Batch:
-    """The entries that policies and the training loop use; see "Training batches" in ARCHITECTURE.md."""
-    batch = {**batch, "source": batch.get("source", batch.get("source_index", np.zeros(len(batch["index"]), np.int64)))}
+    """The entries that policies and the training loop use; see "Training batches" in ARCHITECTURE.md.
+
+    A mixture's ``source_index`` becomes ``source``. A batch without it gets none: the windows of a single dataset do
+    not say which normaliser is theirs, and a policy with several refuses them with a :class:`ShapeError`.
+    """
+    if "source_index" in batch:
+        batch = {**batch, SOURCE: batch["source_index"]}
     return {
         name: values
         for name, values in batch.items()
-        if name in _KEPT or name == STATE or (name.startswith(IMAGE) and not name.endswith("_is_pad"))
+        if name in _KEPT or name == STATE or (name.startswith(IMAGE) and not name.endswith(PAD_SUFFIX))
     }
 
 

@@ -28,6 +28,7 @@ from robot_stack.core.errors import (
     EmbodimentMismatchError,
     LockedError,
     NonFiniteError,
+    ShapeError,
     UnknownNameError,
 )
 from robot_stack.core.fields import CameraSpec, Field
@@ -52,7 +53,7 @@ from robot_stack.training.event_log import read_events
 from robot_stack.training.job import DataConfig, DatasetConfig, ImitationJob
 from robot_stack.training.loop import TrainConfig
 from robot_stack.training.normalizer_fit import fit_policy_normalizers
-from robot_stack.training.policy_batches import Demonstrations
+from robot_stack.training.policy_batches import Demonstrations, policy_batch
 from robot_stack.training.reporter import TrainEvent
 from robot_stack.training.run import read_status
 from robot_stack.training.train_imitation import resume_imitation, train_imitation
@@ -195,6 +196,14 @@ def test_mixtures_have_their_own_normalisers_and_tasks(dataset: Path, tmp_path: 
     slow_scale, fast_scale = (np.max(s.action.scale) for s in loaded.normalizers.sources)
     assert fast_scale == pytest.approx(4 * slow_scale, rel=0.05)
     assert loaded.tasks == ("stroll", "walk")
+
+    demonstrations = Demonstrations(job(dataset, fast, policy=policy))
+    mixed = next(demonstrations.stream(0, 1))
+    assert set(mixed["source"].tolist()) == {0, 1} and "source_index" not in mixed
+    untold = policy_batch(demonstrations.train.sources[1].windows.batch(np.arange(4)))
+    assert "source" not in untold
+    with pytest.raises(ShapeError, match="does not say which dataset its rows come from"):
+        loaded.loss({name: torch.from_numpy(values) for name, values in untold.items()}, None)
 
 
 @pytest.mark.parametrize("per_step", [False, True])
