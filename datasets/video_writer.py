@@ -7,6 +7,7 @@ every second frame, crf 30, preset 12.
 from __future__ import annotations
 
 import contextlib
+import os
 import queue
 import threading
 from collections.abc import Sequence
@@ -104,6 +105,7 @@ class VideoWriter:
         self.frames = 0
         self._format = "rgb24" if shape[2] == 3 else "gray"
         with video_errors(path):
+            os.environ.setdefault("SVT_LOG", "1")  # the AV1 encoder tells its settings on stderr unless told not to
             self._container = av.open(str(path), "w", format="mp4")
             try:
                 self._stream: Any = self._container.add_stream(codec.encoder, rate=fps, options=codec.options())
