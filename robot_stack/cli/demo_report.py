@@ -175,7 +175,7 @@ def _pictures(args: DemoArgs, results: dict[str, list[EvaluationResult]]) -> Non
         if films:
             frames = _frames(evaluation_of(args, task, diffusion.name) / films[0])
             moving = frames[: max(5, int(0.7 * len(frames)))]
-            save_image(frame_sheet(moving, columns=5), folder / f"{short(task)}.png")
+            save_image(frame_sheet(moving, columns=5), folder / f"{short(task)}.jpg")
 
 
 def _frames(film: Path) -> list[np.ndarray]:

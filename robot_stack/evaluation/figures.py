@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from robot_stack.core.atomic import write_bytes
+from robot_stack.core.errors import ShapeError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -148,11 +149,12 @@ def save_png(figure: Figure, path: str | Path) -> None:
 
 
 def save_image(image: np.ndarray, path: str | Path) -> None:
-    """Write a uint8 RGB image of shape ``(height, width, 3)`` as a PNG, atomically."""
+    """Write a uint8 RGB image of shape ``(height, width, 3)``, atomically; the ending says how: ``.png``, ``.jpg``."""
     import cv2
 
-    encoded, data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-    assert encoded
+    encoded, data = cv2.imencode(Path(path).suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    if not encoded:
+        raise ShapeError("an image cannot be encoded", where=path, got=image.shape)
     write_bytes(path, data.tobytes())
 
 
