@@ -37,6 +37,9 @@ class CollectArgs:
     policy: Maybe[Path] = None
     """A policy bundle that demonstrates instead of the expert."""
 
+    source: str = ""
+    """Whose normaliser it uses, if it has one per dataset: the name of the dataset of this robot."""
+
     noise: float = 0.1
     """Standard deviation of the noise on the expert's actions, so that the data show how to recover [action unit]."""
 
@@ -113,8 +116,7 @@ def _demonstrator(args: CollectArgs, embodiment: Embodiment) -> Demonstrator:
 
     if args.policy is None:
         return Demonstrator("expert", driver_maker=expert_maker(args.task, args.noise))
-    from robot_stack.policies.driver import PolicyDriver
-    from robot_stack.policies.loading import load_bundle
+    from robot_stack.cli.subjects import load_driver
 
-    bundle = load_bundle(args.policy, robot_embodiment=embodiment)
-    return Demonstrator(bundle.name, driver=PolicyDriver(bundle.policy))
+    bundle, driver = load_driver(args.policy, embodiment, source=args.source)
+    return Demonstrator(bundle.name, driver=driver)

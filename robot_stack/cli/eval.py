@@ -56,6 +56,12 @@ class EvalArgs:
     device: str = "auto"
     """Where policies run: auto, cpu, cuda."""
 
+    source: str = ""
+    """Whose normaliser to use, for policies with one per dataset: the name of the dataset of this robot."""
+
+    another_model: bool = False
+    """Accept a robot whose model hash is not that of training; all else must still agree."""
+
     json: bool = False
     """Print the results as JSON."""
 
@@ -84,7 +90,11 @@ def evaluate_all(args: EvalArgs) -> list[EvaluationResult]:
     task = full_name(args.task)
     cameras = tuple(dict.fromkeys((*args.world.cameras, *cameras_of(args.bundles))))
     world = replace(args.world, cameras=cameras, image_size=image_size_of(args.bundles, args.world.image_size))
-    subjects: list[Subject] = [policy_subject(b, task, world, device=device_of(args.device)) for b in args.bundles]
+    device = device_of(args.device)
+    subjects: list[Subject] = [
+        policy_subject(bundle, task, world, device=device, source=args.source, another_model=args.another_model)
+        for bundle in args.bundles
+    ]
     if args.expert:
         subjects.append(expert_subject(task))
     videos = VideoConfig(count=args.videos, camera=args.camera or usual_camera(task), every=2)

@@ -9,7 +9,10 @@ from robot_stack.cli.parsing import default_processes
 from robot_stack.cli.worlds import WorldConfig, expert_maker, world_maker
 
 if TYPE_CHECKING:
+    from robot_stack.core.embodiment import Embodiment
     from robot_stack.evaluation.evaluate import Subject
+    from robot_stack.policies.driver import PolicyDriver
+    from robot_stack.policies.loading import LoadedBundle
 
 
 def expert_subject(task: str, noise_std: float = 0.0) -> Subject:
@@ -19,7 +22,16 @@ def expert_subject(task: str, noise_std: float = 0.0) -> Subject:
     return Subject("expert", driver_maker=expert_maker(task, noise_std), id=f"expert noise {noise_std:g}")
 
 
-def policy_subject(bundle: Path, task: str, world: WorldConfig, *, name: str = "", device: str = "cpu") -> Subject:
+def policy_subject(
+    bundle: Path,
+    task: str,
+    world: WorldConfig,
+    *,
+    name: str = "",
+    device: str = "cpu",
+    source: str = "",
+    another_model: bool = False,
+) -> Subject:
     """A policy bundle, checked against the robot of the task.
 
     Args:
@@ -28,24 +40,54 @@ def policy_subject(bundle: Path, task: str, world: WorldConfig, *, name: str = "
         world: how the task is seen.
         name: for people; the bundle's kind and hash when left out.
         device: where it runs.
+        source: see :func:`load_driver`.
+        another_model: see :func:`load_driver`.
 
     Raises:
         BundleError: if the bundle is damaged.
+        ConfigError: if the policy has several normalisers and no source was named.
         EmbodimentMismatchError: if the robot is not the one the policy was trained for.
     """
     from robot_stack.evaluation.evaluate import Subject
-    from robot_stack.policies.driver import PolicyDriver
-    from robot_stack.policies.loading import load_bundle
 
     spare_the_simulators()
     made = world_maker(task, world)()
     try:
-        loaded = load_bundle(bundle, robot_embodiment=made.robot.embodiment, device=device)
+        loaded, driver = load_driver(
+            bundle, made.robot.embodiment, device=device, source=source, another_model=another_model
+        )
     finally:
         made.close()
     identity = str(loaded.info["policy_sha256"])
-    shown = name or f"{loaded.info['kind']} {identity[:8]}"
-    return Subject(shown, driver=PolicyDriver(loaded.policy), id=identity)
+    used = f" {driver.config.source}" if driver.config.source else ""
+    return Subject(name or f"{loaded.info['kind']} {identity[:8]}{used}", driver=driver, id=f"{identity}{used}")
+
+
+def load_driver(
+    bundle: Path, robot: Embodiment, *, device: str = "cpu", source: str = "", another_model: bool = False
+) -> tuple[LoadedBundle, PolicyDriver]:
+    """A policy bundle and what drives robots with it.
+
+    Args:
+        bundle: folder of the bundle.
+        robot: whom it is to drive.
+        device: where it runs.
+        source: whose normaliser to use; policies with only one take no notice.
+        another_model: accept a robot with another model hash.
+
+    Raises:
+        BundleError: if the bundle is damaged.
+        ConfigError: if the policy has several normalisers and no source was named.
+        EmbodimentMismatchError: if the robot is not the one the policy was trained for.
+        UnknownNameError: if the policy has no normaliser of that name.
+    """
+    from robot_stack.policies.driver import PolicyDriver
+    from robot_stack.policies.inference_config import DriverConfig
+    from robot_stack.policies.loading import load_bundle
+
+    loaded = load_bundle(bundle, robot_embodiment=robot, device=device, another_model=another_model)
+    several = len(loaded.policy.normalizers.sources) > 1
+    return loaded, PolicyDriver(loaded.policy, DriverConfig(source=source if several and source else None))
 
 
 def spare_the_simulators() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from robot_stack.cli.main import USAGE_ERROR, main
 pytest.importorskip("metaworld")
 pytest.importorskip("torch")
 
+SHORT = ("--episodes", "1", "--processes", "0", "--videos", "0", "--world.horizon", "10")
 STATE = ("hand_position", "gripper_opening", "goal_position")
 
 
@@ -111,6 +113,45 @@ def test_a_bundle_for_another_robot_is_refused(run_folder: Path, capsys: pytest.
     )
     error = capsys.readouterr().err
     assert "another embodiment" in error and "expected 'metaworld/sawyer'" in error
+
+
+def test_a_robot_with_another_model_is_accepted_only_when_asked(
+    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from robot_stack.policies.loading import load_bundle
+    from robot_stack.policies.saving import save_bundle
+
+    policy = load_bundle(run_folder / "policy").policy
+    policy.embodiment = replace(policy.embodiment, model_sha256="0" * 64)
+    save_bundle(policy, tmp_path / "policy", provenance={})
+    words = ["eval", str(tmp_path / "policy"), "--task", "reach", *SHORT, "--out", str(tmp_path / "ev")]
+    assert main(words) == USAGE_ERROR
+    assert "model" in capsys.readouterr().err
+    assert main([*words, "--another-model"]) == 0
+
+
+def test_a_policy_with_a_normaliser_per_dataset_is_told_which(
+    dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "push"
+    assert main(["collect", "push", "--out", str(other), "--episodes", "2", "--processes", "0"]) == 0
+    words = ["train", "bc-mlp", "--data", str(dataset), str(other), "--steps", "2", "--runs", str(tmp_path / "runs")]
+    words += ["--threads", "1", "--state", *STATE]
+    assert main([*words, "--set", "train.tensorboard=false", "policy.normalization.per_source=true"]) == 0
+    (folder,) = (tmp_path / "runs").iterdir()
+    words = ["eval", str(folder / "policy"), "--task", "reach", *SHORT, "--out", str(tmp_path / "ev")]
+    assert main(words) == USAGE_ERROR
+    error = capsys.readouterr().err
+    assert "one normaliser per dataset" in error and "one of: reach, push" in error
+    assert main([*words, "--source", "rech"]) == USAGE_ERROR
+    assert "did you mean 'reach'" in capsys.readouterr().err
+    assert main([*words, "--source", "push", "--json"]) == 0
+    (result,) = json.loads(capsys.readouterr().out)
+    assert result["name"].endswith(" push")
+    words = ["collect", "reach", "--policy", str(folder / "policy"), "--out", str(tmp_path / "more"), "--episodes", "1"]
+    words += ["--keep-failures", "--processes", "0", "--world.horizon", "10"]
+    assert main(words) == USAGE_ERROR
+    assert main([*words, "--source", "reach"]) == 0
 
 
 def test_every_preset_is_a_valid_job(capsys: pytest.CaptureFixture[str]) -> None:
