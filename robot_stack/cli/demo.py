@@ -113,6 +113,7 @@ def evaluation_of(args: DemoArgs, task: str, who: str) -> Path:
 def _collect(args: DemoArgs, tasks: list[str]) -> None:
     from robot_stack.cli.bars import bars, collection_bar
     from robot_stack.cli.collect import CollectArgs, collect_into
+    from robot_stack.runtime.progress import Progress
 
     with bars() as shown:
         for task in tasks:
@@ -124,7 +125,9 @@ def _collect(args: DemoArgs, tasks: list[str]) -> None:
                 processes=args.processes,
                 stream=args.seed % 100,
             )
-            collect_into(job, collection_bar(shown, short(task), args.demonstrations))
+            listen = collection_bar(shown, short(task), args.demonstrations)
+            done = collect_into(job, listen)
+            listen(Progress(done.episodes, args.demonstrations, attempts=done.attempts))
 
 
 def _train(args: DemoArgs, tasks: list[str]) -> None:
@@ -147,6 +150,7 @@ def _evaluate(args: DemoArgs, tasks: list[str]) -> None:
     from robot_stack.evaluation.config import EvaluationConfig, VideoConfig
     from robot_stack.evaluation.evaluate import evaluate
     from robot_stack.runtime.fleet import Fleet, FleetConfig
+    from robot_stack.runtime.progress import Progress
 
     with bars() as shown, Fleet(FleetConfig(processes=args.processes, slots=8)) as fleet:
         for task in tasks:
@@ -167,14 +171,10 @@ def _evaluate(args: DemoArgs, tasks: list[str]) -> None:
                     subject = expert_subject(task)
                 else:
                     subject = policy_subject(run_of(args, task, who) / "policy", task, WorldConfig(), name=who)
-                evaluate(
-                    world_maker(task),
-                    subject,
-                    config,
-                    fleet=fleet,
-                    folder=evaluation_of(args, task, who),
-                    progress=evaluation_bar(shown, f"{short(task)}, {who}", args.episodes),
-                )
+                listen = evaluation_bar(shown, f"{short(task)}, {who}", args.episodes)
+                folder = evaluation_of(args, task, who)
+                result = evaluate(world_maker(task), subject, config, fleet=fleet, folder=folder, progress=listen)
+                listen(Progress(args.episodes, args.episodes, result.success.successes, result.errors))
 
 
 HORIZON = 300
