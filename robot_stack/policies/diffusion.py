@@ -7,6 +7,7 @@ source it is the policy of TRI's Large Behavior Models study (arXiv 2507.05331),
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from robot_stack.core.embodiment import Embodiment
 from robot_stack.models.losses import denoising_loss
+from robot_stack.models.noise_process import NoiseProcess
 from robot_stack.models.random_draws import Generators, draw_normal_like
 from robot_stack.models.sampling.sampler import WarmStart, times_tensor
 from robot_stack.policies.chunks import action_table, target_actions, valid_steps
@@ -50,9 +52,13 @@ class DiffusionPolicy(nn.Module):
         self.encoder = ObservationEncoder(config, embodiment, normalizers, self.tasks, task_vectors)
         self.action_normalizer = action_table(normalizers, embodiment.action_size, config.horizon)
         self.network: Any = make_denoiser(config.network, embodiment.action_size, self.encoder.cond_dim, config.horizon)
-        self.process = make_process(config.process)
         self.sampler = make_sampler(config.process)
         self._times: tuple[object, Tensor] | None = None
+
+    @cached_property
+    def process(self) -> NoiseProcess:
+        """How noise is added in training; made when training asks for it, so that a bundle acts without diffusers."""
+        return make_process(self.config.process)
 
     @property
     def n_obs_steps(self) -> int:

@@ -7,6 +7,8 @@ from typing import Any
 
 from torch import nn
 
+from robot_stack.core.errors import ConfigError
+from robot_stack.models.diffusers_process import DiffusersProcess
 from robot_stack.models.diffusion import Diffusion, DiffusionConfig
 from robot_stack.models.flow_matching import FlowConfig, FlowMatching
 from robot_stack.models.mlp import ChunkMlp, MlpConfig
@@ -38,8 +40,14 @@ def make_chunk_mlp(config: ChunkMlpConfig, action_dim: int, cond_dim: int, horiz
 
 
 def make_process(config: ProcessConfig) -> NoiseProcess:
-    """How noise is added in training."""
-    return _diffusion(config) if isinstance(config, DiffusionProcessConfig) else _flow(config)
+    """How noise is added in training.
+
+    Raises:
+        ConfigError: if diffusers was asked for and is not installed.
+    """
+    if not isinstance(config, DiffusionProcessConfig):
+        return _flow(config)
+    return _through_diffusers(config) if config.schedulers == "diffusers" else _diffusion(config)
 
 
 def make_sampler(config: ProcessConfig) -> Sampler:
@@ -63,6 +71,30 @@ def _diffusion(config: DiffusionProcessConfig) -> Diffusion:
     return Diffusion(
         DiffusionConfig(
             config.train_steps, config.schedule, config.beta_start, config.beta_end, config.prediction, config.clip
+        )
+    )
+
+
+def _through_diffusers(config: DiffusionProcessConfig) -> DiffusersProcess:
+    try:
+        from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+        from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
+    except ImportError as error:
+        raise ConfigError(
+            "diffusers was asked for and cannot be imported",
+            got=error,
+            remedy="pip install diffusers, or train with schedulers=own: the numbers are equal",
+        ) from error
+    kind = DDIMScheduler if isinstance(config.sampler, DdimSamplerConfig) else DDPMScheduler
+    return DiffusersProcess(
+        kind(
+            num_train_timesteps=config.train_steps,
+            beta_schedule=config.schedule,
+            beta_start=config.beta_start,
+            beta_end=config.beta_end,
+            prediction_type=config.prediction,
+            clip_sample=config.clip is not None,
+            clip_sample_range=1.0 if config.clip is None else config.clip,
         )
     )
 

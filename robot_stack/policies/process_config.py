@@ -61,6 +61,10 @@ class DiffusionProcessConfig:
     sampler: DdpmSamplerConfig | DdimSamplerConfig = DdimSamplerConfig()
     """How chunks are sampled."""
 
+    schedulers: Literal["own", "diffusers"] = "own"
+    """Whose code adds noise in training: this package's, or diffusers' scheduler of the same name, which must be
+    installed then. The numbers are equal; sampling needs no diffusers either way."""
+
     def __post_init__(self) -> None:
         if not 1 <= self.sampler.steps <= self.train_steps:
             raise ConfigError(
