@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robot_stack.cli.parsing import default_processes, parse
+from robot_stack.cli.parsing import Many, default_processes, parse
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,7 +38,7 @@ class DemoArgs:
     out: Path = Path("demo_output")
     """Where everything goes."""
 
-    tasks: tuple[str, ...] = ("pick-place", "drawer-open")
+    tasks: Many[str] = ("pick-place", "drawer-open")
     """Meta-World tasks."""
 
     demonstrations: int = 50
