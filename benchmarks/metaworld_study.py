@@ -1,4 +1,4 @@
-"""Eight Meta-World tasks, 50 demonstrations each, several seeds: diffusion policy, MLP, expert, and images on one task.
+"""Eight Meta-World tasks, 50 demonstrations each, several seeds: diffusion policies, MLP, expert; images on one task.
 
     python benchmarks/metaworld_study.py --out study [--seeds 3] [--processes 2]
 
@@ -55,6 +55,7 @@ def arms(options: argparse.Namespace, task: str) -> list[Arm]:
     """The policies trained on a task."""
     out = [
         Arm("diffusion policy", options.preset, options.steps),
+        Arm("diffusion policy, MLP denoiser", "flow-mlp", options.steps),
         Arm("behaviour cloning MLP", "bc-mlp", options.steps),
     ]
     if task == IMAGE_TASK and options.image_steps:
@@ -129,7 +130,13 @@ def evaluate_all(options: argparse.Namespace, task: str, seed: int) -> None:
 
 def table(options: argparse.Namespace) -> str:
     """Markdown table of everything evaluated so far: successes over all seeds, with Wilson intervals."""
-    names = ("diffusion policy", "behaviour cloning MLP", "diffusion policy, images", "expert")
+    names = (
+        "diffusion policy",
+        "diffusion policy, MLP denoiser",
+        "behaviour cloning MLP",
+        "diffusion policy, images",
+        "expert",
+    )
     lines = [f"| task | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
     totals = {name: [0, 0] for name in names}
     for task in options.tasks:
