@@ -23,7 +23,7 @@ class TrainArgs:
     robot-stack train ... robot-stack train --presets lists the policies to start from.
     """
 
-    preset: Annotated[str, tyro.conf.Positional] = "flow-small"
+    preset: Annotated[str, tyro.conf.Positional] = "flow-mlp"
     """Policy to start from."""
 
     data: Many[Path] = ()
