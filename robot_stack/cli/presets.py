@@ -23,7 +23,7 @@ PRESETS: dict[str, tuple[str, PolicyConfig]] = {
         DiffusionPolicyConfig(network=SMALL_UNET, process=FlowProcessConfig(steps=8)),
     ),
     "flow-mlp": (
-        "flow matching with a residual MLP: the quickest on a CPU, and the best of the small ones on low-dimensional states",
+        "flow matching with a residual MLP: the quickest on a CPU and, on states, the best of the small ones",
         DiffusionPolicyConfig(network=MlpDenoiserConfig(), process=FlowProcessConfig(steps=8)),
     ),
     "flow": (
