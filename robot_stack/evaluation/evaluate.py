@@ -103,7 +103,7 @@ def evaluate(
 
 
 class _Evaluation:
-    """One session of one evaluation."""
+    """One run of one evaluation."""
 
     def __init__(
         self,

@@ -32,7 +32,7 @@ class EpisodeJournal:
     def __init__(self, path: str | Path, header: dict[str, Any]) -> None:
         self.path = Path(path)
         self.records: dict[int, EpisodeRecord] = {}
-        """Finished episodes by index, those of earlier sessions included."""
+        """Finished episodes by index, those of earlier runs included."""
         with storage_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             whole = self._read(header) if self.path.exists() else 0

@@ -96,19 +96,19 @@ class MilestoneRate:
 
 @dataclass(frozen=True)
 class Timing:
-    """How long it took; only episodes run in the last session count."""
+    """How long it took; only episodes run in the last run count."""
 
     episodes: int = 0
-    """Run in that session."""
+    """Episodes of that run."""
 
     wall_s: float = 0.0
-    """Of that session [s]."""
+    """Of that run [s]."""
 
     env_steps: int = 0
     """Control steps simulated."""
 
     env_steps_per_s: float = 0.0
-    """Over the whole session, inference included [1/s]."""
+    """Over the whole run, inference included [1/s]."""
 
     decisions: int = 0
     """Times a driver decided for an episode."""

@@ -49,7 +49,7 @@ class CollectConfig:
     """Which episodes to collect."""
 
     episodes: int = 50
-    """How many to have in the end, those of earlier sessions included."""
+    """How many to have in the end, those of earlier runs included."""
 
     only_successes: bool = True
     """Keep only episodes that reached the goal."""
@@ -109,19 +109,19 @@ class Collected:
     """What a collection did."""
 
     episodes: int
-    """There now, those of earlier sessions included."""
+    """There now, those of earlier runs included."""
 
     written: int
-    """Written in this session."""
+    """Written in this run."""
 
     attempts: int
-    """Seeds tried, those of earlier sessions included."""
+    """Seeds tried, those of earlier runs included."""
 
     discarded: int
-    """Tried in this session and not kept because they did not succeed."""
+    """Tried in this run and not kept because they did not succeed."""
 
     failures: tuple[str, ...]
-    """Errors of this session's episodes that broke off, one line each."""
+    """Errors of this run's episodes that broke off, one line each."""
 
 
 def collect(
@@ -152,7 +152,7 @@ def collect(
 
 
 class _Collection:
-    """One session of one collection."""
+    """One run of one collection."""
 
     def __init__(
         self,

@@ -23,7 +23,7 @@ class Progress:
     """Episodes that broke off with an error."""
 
     attempts: int = 0
-    """Episodes finished in this session, whether they count or not."""
+    """Episodes finished in this run, whether they count or not."""
 
     message: str = ""
     """The last error, if there is news of one."""
