@@ -170,7 +170,7 @@ def main() -> int:
     parser.add_argument("--noise", type=float, default=0.05)
     parser.add_argument("--preset", default="flow-small", help="of the diffusion policy")
     parser.add_argument("--steps", type=int, default=1500)
-    parser.add_argument("--image-steps", type=int, default=1500, help="0 leaves the image policy out")
+    parser.add_argument("--image-steps", type=int, default=1200, help="0 leaves the image policy out")
     parser.add_argument("--episodes", type=int, default=50)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--device", default="auto")
