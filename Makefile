@@ -29,7 +29,7 @@ $(VENV)/.installed-dev: $(SETTINGS) | $(BIN)/python
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[train,sim,vision,dev]'
 	@touch $@ $(VENV)/.installed-run
 
-demo: $(VENV)/.installed-run  ## demonstrations, dataset, policies, evaluation, report (about 8 minutes on 2 cores)
+demo: $(VENV)/.installed-run  ## demonstrations, dataset, policies, evaluation, report (3 to 8 minutes on 2 cores, after set-up)
 	$(BIN)/robot-stack demo --out $(OUT)
 
 test: $(VENV)/.installed-dev  ## the tests (under 15 minutes on 2 cores)
