@@ -48,13 +48,7 @@ def collection_bar(shown: Bars, label: str, total: int) -> Callable[[Progress], 
         label: before the bar.
         total: how many episodes.
     """
-    task = shown.add_task(label, total=total, note="")
-
-    def listen(progress: Progress) -> None:
-        note = f"{progress.attempts} tried" if progress.attempts != progress.done else ""
-        shown.update(task, completed=progress.done, total=progress.total, note=note + _trouble(progress))
-
-    return listen
+    return _episode_bar(shown, label, total, lambda p: f"{p.attempts} tried" if p.attempts != p.done else "")
 
 
 def evaluation_bar(shown: Bars, label: str, total: int) -> Callable[[Progress], None]:
@@ -65,13 +59,7 @@ def evaluation_bar(shown: Bars, label: str, total: int) -> Callable[[Progress], 
         label: before the bar.
         total: how many episodes.
     """
-    task = shown.add_task(label, total=total, note="")
-
-    def listen(progress: Progress) -> None:
-        note = f"{progress.successes}/{progress.done} succeeded" + _trouble(progress)
-        shown.update(task, completed=progress.done, total=progress.total, note=note)
-
-    return listen
+    return _episode_bar(shown, label, total, lambda p: f"{p.successes}/{p.done} succeeded")
 
 
 def training_bar(shown: Bars, label: str, total: int) -> Callable[[TrainEvent], None]:
@@ -98,5 +86,11 @@ def training_bar(shown: Bars, label: str, total: int) -> Callable[[TrainEvent], 
     return listen
 
 
-def _trouble(progress: Progress) -> str:
-    return f", {progress.failures} broke off" if progress.failures else ""
+def _episode_bar(shown: Bars, label: str, total: int, note: Callable[[Progress], str]) -> Callable[[Progress], None]:
+    task = shown.add_task(label, total=total, note="")
+
+    def listen(progress: Progress) -> None:
+        trouble = f", {progress.failures} broke off" if progress.failures else ""
+        shown.update(task, completed=progress.done, total=progress.total, note=note(progress) + trouble)
+
+    return listen
