@@ -1,0 +1,1 @@
+"""From actions to joint commands: action modes and controllers."""
