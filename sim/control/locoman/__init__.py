@@ -1,0 +1,1 @@
+"""LocoMan's modes: stance, manipulation with a gripper, a foot or both grippers, trot, and the machine between them."""
