@@ -56,10 +56,10 @@ class _JointMode:
         self._robot = robot
         self._grippers = GripperMap(robot)
         self._count = len(robot.spec.joints)
-        self._stiffness = np.array([joint.stiffness for joint in robot.spec.driven])
-        self._damping = np.array([joint.damping for joint in robot.spec.driven])
-        self._effort = np.array([joint.effort for joint in robot.spec.joints])
-        self._velocity = np.array([joint.velocity for joint in robot.spec.joints])
+        self._stiffness = np.array([joint.stiffness for joint in robot.spec.driven], dtype=np.float64)
+        self._damping = np.array([joint.damping for joint in robot.spec.driven], dtype=np.float64)
+        self._effort = np.array([joint.effort for joint in robot.spec.joints], dtype=np.float64)
+        self._velocity = np.array([joint.velocity for joint in robot.spec.joints], dtype=np.float64)
         self._numbers = np.zeros(self._count)
         self._fingers = np.zeros(len(robot.spec.driven) - self._count)
         self.fields = self._fields()
@@ -91,7 +91,6 @@ class _JointMode:
     def _openings(self, state: RobotState) -> np.ndarray:
         opening = self._grippers.openings(state.joint_position[self._count :])
         return np.minimum(np.maximum(opening, 0.0), 1.0)
-
 
 
 class JointPositionMode(_JointMode):
