@@ -17,6 +17,8 @@ from robot_stack.sim.robots.spec import EndEffectorSpec, GripperSpec, JointSpec,
 from robot_stack.sim.scene import RED, add_box, add_camera, add_room
 from robot_stack.sim.truth import Truth
 
+USUAL = MujocoRobotConfig()
+
 MJCF = """
 <mujoco model="toy_arm">
   <compiler angle="radian" autolimits="true"/>
@@ -97,6 +99,6 @@ class ToyReach:
         return Scores(distance < 0.08, np.stack([near, distance < 0.08], -1), 1 - np.tanh(distance), distance > 5)
 
 
-def toy_robot(folder: Path, config: MujocoRobotConfig = MujocoRobotConfig(), mode: Any = None) -> MujocoRobot:
+def toy_robot(folder: Path, config: MujocoRobotConfig = USUAL, mode: Any = None) -> MujocoRobot:
     """The arm with its task; ``mode`` makes the controller."""
     return MujocoRobot(toy_spec(folder), ToyReach(), mode, config)
