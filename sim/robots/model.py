@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -67,7 +69,7 @@ class RobotModel:
     """Index into ``sensordata`` of each foot's vertical contact force, shape ``(feet,)``."""
 
     sha256: str
-    """Hash of the robot's own MJCF, without the scene."""
+    """Hash of the robot's own MJCF and what it includes, without the scene."""
 
     def site(self, name: str) -> int:
         """Number of a site.
@@ -252,5 +254,12 @@ def _describe(spec: RobotSpec, model: Any, xml: str) -> RobotModel:
         base_qpos=slice(start, start + 7 * free),
         base_dof=slice(first, first + 6 * free),
         foot_sensors=np.array([model.sensor(f"{f}_contact_force").adr[0] + 2 for f in spec.feet], dtype=np.int64),
-        sha256=model_hash(spec.path.read_bytes()),
+        sha256=model_hash(_sources(spec.path, spec.path.parent)),
     )
+
+
+def _sources(file: Path, folder: Path) -> bytes:
+    """An MJCF and all that it includes; MuJoCo looks for included files beside the file that is compiled."""
+    own = file.read_bytes()
+    included = re.findall(rb'<include\s+file="([^"]+)"', own)
+    return own + b"".join(_sources(folder / name.decode(), folder) for name in included)
