@@ -1,14 +1,14 @@
 """What every mode of LocoMan promises, and the target that all modes share.
 
-Every mode begins and ends standing on four feet with the manipulators folded, so that the machine between modes needs to
-know nothing about any of them: it calls :meth:`Mode.enter`, feeds targets to :meth:`Mode.update`, asks for the end with
-:meth:`Mode.leave`, goes on calling ``update`` until :attr:`Mode.left`, and enters the next.
+Every mode begins and ends standing on four feet with the manipulators folded, so that the machine between modes needs
+to know nothing about any of them: it calls :meth:`Mode.enter`, feeds targets to :meth:`Mode.update`, asks for the end
+with :meth:`Mode.leave`, goes on calling ``update`` until :attr:`Mode.left`, and enters the next.
 
 The stance frame, in which all targets are given: origin on the floor midway between the four feet when the mode was
 entered, x forward (from the middle of the hind feet to the middle of the front feet), y left, z up. The target follows
-the 20 numbers of Human2LocoMan (Niu et al., RSS 2025): body, right hand, left hand, right and left gripper; right always
-before left. Its unified frame is the trunk's frame on entering; ours is that frame lowered to the floor, so positions
-differ by the trunk's height on entering (about 0.28 m), and rotations are the same.
+the 20 numbers of Human2LocoMan (Niu et al., RSS 2025): body, right hand, left hand, right and left gripper; right
+always before left. Its unified frame is the trunk's frame on entering; ours is that frame lowered to the floor, so
+positions differ by the trunk's height on entering (about 0.28 m), and rotations are the same.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ def _upright() -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class HandTarget:
-    """Where one hand shall be. In the foot modes the hand is the front foot of that side, and only its position counts."""
+    """Where one hand shall be; in the foot modes the front foot of that side, and only its position counts."""
 
     position: np.ndarray = field(default_factory=_zeros)
     """Of the hand's frame in the stance frame, shape ``(3,)`` [m]."""
 
     orientation: np.ndarray = field(default_factory=_upright)
-    """Of the hand's frame in the stance frame, unit quaternion wxyz, shape ``(4,)``; the jaws point along its x axis."""
+    """Of the hand's frame in the stance frame, unit quaternion wxyz, shape ``(4,)``; x points out of the jaws."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,132 @@
+"""Strict priorities: a lower task uses only the freedom that all higher ones leave.
+
+As LocoMan does it (Lin et al. 2024, arXiv 2403.18197) after the whole-body impulse control of the MIT Mini Cheetah (Kim
+et al. 2019, arXiv 1909.06586): contacts first, then the tasks in order, each solved in the null space of those before.
+Steps and velocities by the smallest motion, accelerations by the motion of least kinetic energy (the dynamically
+consistent inverse), which in the coordinates ``y = L^T v`` with ``M = L L^T`` is again the smallest one.
+
+Null spaces are orthonormal bases from singular value decompositions and not products of projectors: they stay exact
+however deep the hierarchy. Near a singularity only the step along the lost direction is damped; the direction itself
+stays with its task, so damping never lets a lower task through to a higher one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import lapack
+
+from robot_stack.core.errors import NonFiniteError
+from robot_stack.sim.control.whole_body.dynamics import Dynamics
+from robot_stack.sim.control.whole_body.tasks import Demand
+
+
+@dataclass(frozen=True)
+class Damping:
+    """How inverses behave near singularities. Both numbers are shares of the task's typical singular value."""
+
+    below: float = 0.08
+    """Directions with a smaller singular value are damped."""
+
+    most: float = 0.08
+    """Damping factor at the singularity itself."""
+
+    rank: float = 1e-8
+    """Directions with a smaller singular value do not exist for the task and stay free for lower ones."""
+
+
+@dataclass(frozen=True, eq=False)
+class Motion:
+    """What the hierarchy asks of the generalised coordinates, each of shape ``(size,)``."""
+
+    step: np.ndarray
+    """In the coordinates of the generalised velocity [m, rad]."""
+
+    velocity: np.ndarray
+    """Generalised velocity [m/s, rad/s]."""
+
+    acceleration: np.ndarray
+    """Generalised acceleration [m/s², rad/s²]."""
+
+    contact_free: np.ndarray
+    """Orthonormal columns that span the motions under which no contact moves, shape ``(size, free)``."""
+
+
+def solve_hierarchy(
+    dynamics: Dynamics, contacts: Demand, levels: Sequence[Demand], damping: Damping | None = None
+) -> Motion:
+    """Steps, velocities and accelerations that serve the levels in order.
+
+    Args:
+        dynamics: at the measured state.
+        contacts: that the contact points do not move; before all levels, and never damped.
+        levels: highest priority first.
+        damping: near singularities.
+    """
+    damping = Damping() if damping is None else damping
+    every = (contacts, *levels)
+    kinematic, free = prioritized(
+        [d.jacobian for d in every], [np.stack((d.step, d.velocity), axis=1) for d in every], damping
+    )
+    back = _energy_coordinates(dynamics.inertia)
+    accelerating, _ = prioritized([d.jacobian @ back for d in every], [d.acceleration[:, None] for d in every], damping)
+    return Motion(kinematic[:, 0], kinematic[:, 1], back @ accelerating[:, 0], free)
+
+
+def prioritized(
+    jacobians: Sequence[np.ndarray], wanted: Sequence[np.ndarray], damping: Damping
+) -> tuple[np.ndarray, np.ndarray]:
+    """The smallest ``x`` that serves ``jacobians[i] @ x = wanted[i]`` as far as the levels before ``i`` leave it free.
+
+    Args:
+        jacobians: highest priority first, each ``(rows, size)``.
+        wanted: one or several right-hand sides at once, each ``(rows, columns)``.
+        damping: near singularities; the first level is not damped.
+
+    Returns:
+        ``x``, shape ``(size, columns)``, and an orthonormal basis of what the first level leaves free.
+    """
+    size = jacobians[0].shape[1]
+    found = np.zeros((size, wanted[0].shape[1]))
+    basis: np.ndarray = np.eye(size)
+    first = basis
+    for level, (jacobian, right) in enumerate(zip(jacobians, wanted, strict=True)):
+        if jacobian.shape[0] and basis.shape[1]:
+            rest = right - jacobian @ found if level else right
+            typical = np.sqrt(np.vdot(jacobian, jacobian) / jacobian.shape[0])
+            step, basis = _serve(jacobian, basis, rest, float(typical), damping, damped=level > 0)
+            found += step
+        if level == 0:
+            first = basis
+    return found, first
+
+
+def _serve(
+    jacobian: np.ndarray, basis: np.ndarray, rest: np.ndarray, typical: float, damping: Damping, *, damped: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """A step within the basis towards ``rest``, and the basis of what is left."""
+    try:
+        left, values, right = np.linalg.svd(jacobian @ basis)
+    except np.linalg.LinAlgError as error:
+        raise NonFiniteError("a task's Jacobian has no singular values", got=str(error)) from error
+    rank = int(np.count_nonzero(values > damping.rank * typical))
+    values = values[:rank]
+    gains = values / (values**2 + _damping(values / typical, damping) * typical**2) if damped else 1.0 / values
+    step = basis @ (right[:rank].T @ (gains[:, None] * (left[:, :rank].T @ rest)))
+    return step, basis @ right[rank:].T
+
+
+def _damping(values: np.ndarray, damping: Damping) -> np.ndarray:
+    """Square of the damping factor of each direction: zero where it is not needed, so that exact tasks stay exact."""
+    return damping.most**2 * np.maximum(1.0 - (values / damping.below) ** 2, 0.0)
+
+
+def _energy_coordinates(inertia: np.ndarray) -> np.ndarray:
+    """``L^-T`` for ``inertia = L L^T``: from coordinates in which length is kinetic energy back to the generalised."""
+    lower, info = lapack.dpotrf(inertia, lower=1, clean=1)
+    if info:
+        raise NonFiniteError("the inertia matrix is not positive definite", got=np.diag(inertia).tolist())
+    inverse, info = lapack.dtrtri(lower, lower=1)
+    return inverse.T
