@@ -1,0 +1,1 @@
+"""Blind trials: one frozen plan, a sealed key, an append-only log, and what they add up to."""
