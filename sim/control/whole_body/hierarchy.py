@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import lapack
 
 from robot_stack.core.errors import NonFiniteError
 from robot_stack.sim.control.whole_body.dynamics import Dynamics
@@ -96,7 +95,8 @@ def prioritized(
         if jacobian.shape[0] and basis.shape[1]:
             rest = right - jacobian @ found if level else right
             typical = np.sqrt(np.vdot(jacobian, jacobian) / jacobian.shape[0])
-            step, basis = _serve(jacobian, basis, rest, float(typical), damping, damped=level > 0)
+            last = level == len(jacobians) - 1 and level > 0
+            step, basis = _serve(jacobian, basis, rest, float(typical), damping, damped=level > 0, last=last)
             found += step
         if level == 0:
             first = basis
@@ -104,11 +104,20 @@ def prioritized(
 
 
 def _serve(
-    jacobian: np.ndarray, basis: np.ndarray, rest: np.ndarray, typical: float, damping: Damping, *, damped: bool
+    jacobian: np.ndarray,
+    basis: np.ndarray,
+    rest: np.ndarray,
+    typical: float,
+    damping: Damping,
+    *,
+    damped: bool,
+    last: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A step within the basis towards ``rest``, and the basis of what is left."""
-    try:
-        left, values, right = np.linalg.svd(jacobian @ basis)
+    """A step within the basis towards ``rest``, and the basis of what is left (of no use after the last level)."""
+    seen = jacobian @ basis
+    rows, columns = seen.shape
+    try:  # the full right-hand factor is needed only where something is left for the next level
+        left, values, right = np.linalg.svd(seen, full_matrices=rows < columns and not last)
     except np.linalg.LinAlgError as error:
         raise NonFiniteError("a task's Jacobian has no singular values", got=str(error)) from error
     rank = int(np.count_nonzero(values > damping.rank * typical))
@@ -125,8 +134,7 @@ def _damping(values: np.ndarray, damping: Damping) -> np.ndarray:
 
 def _energy_coordinates(inertia: np.ndarray) -> np.ndarray:
     """``L^-T`` for ``inertia = L L^T``: from coordinates in which length is kinetic energy back to the generalised."""
-    lower, info = lapack.dpotrf(inertia, lower=1, clean=1)
-    if info:
-        raise NonFiniteError("the inertia matrix is not positive definite", got=np.diag(inertia).tolist())
-    inverse, info = lapack.dtrtri(lower, lower=1)
-    return inverse.T
+    try:
+        return np.linalg.inv(np.linalg.cholesky(inertia)).T
+    except np.linalg.LinAlgError as error:
+        raise NonFiniteError("the inertia matrix is not positive definite", got=np.diag(inertia).tolist()) from error

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
-import mujoco
 import numpy as np
 import pytest
 
@@ -12,10 +12,12 @@ from robot_stack.core.errors import NonFiniteError, UnknownNameError
 from robot_stack.core.seeding import generator
 from robot_stack.sim.control.controller import RobotState
 from robot_stack.sim.control.whole_body.dynamics import BASE, Dynamics
+from robot_stack.sim.render import import_mujoco
 from robot_stack.sim.robots.model import RobotModel
 from tests.sim.control.whole_body.quadruped import random_state, standing
 
 SEEDS = range(5)
+mujoco: Any = import_mujoco()
 
 
 def full(robot: RobotModel, dynamics: Dynamics, generalised: np.ndarray) -> np.ndarray:
@@ -26,7 +28,7 @@ def full(robot: RobotModel, dynamics: Dynamics, generalised: np.ndarray) -> np.n
     return vector
 
 
-def data_of(robot: RobotModel, dynamics: Dynamics, state: RobotState) -> mujoco.MjData:
+def data_of(robot: RobotModel, dynamics: Dynamics, state: RobotState) -> Any:
     data = mujoco.MjData(robot.model)
     data.qpos[robot.base_qpos] = np.concatenate((state.p_world_base, state.q_world_base))
     data.qpos[robot.qpos] = state.joint_position
