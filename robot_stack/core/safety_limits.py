@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 
 from robot_stack.core.errors import ConfigError
+
+_NOT_NEGATIVE = ("max_rate", "max_acceleration", "max_step", "stiffness", "damping", "max_effort")
 
 
 @dataclass(frozen=True)
@@ -57,21 +60,12 @@ class SafetyLimits:
     """Motion only while somebody holds the deadman switch."""
 
     def check_size(self, action_size: int) -> None:
-        """Check every vector against the size of the action.
+        """Check every limit by itself, against the size of the action and against each other.
 
         Raises:
-            ConfigError: naming the vector that does not fit.
+            ConfigError: naming the limit that is wrong.
         """
-        for name in (
-            "low",
-            "high",
-            "max_rate",
-            "max_acceleration",
-            "max_step",
-            "stiffness",
-            "damping",
-            "max_effort",
-        ):
+        for name in (*_NOT_NEGATIVE, "low", "high"):
             vector = getattr(self, name)
             if vector and len(vector) != action_size:
                 raise ConfigError(
@@ -79,14 +73,25 @@ class SafetyLimits:
                     got=f"{len(vector)} entries",
                     expected=f"{action_size} or none",
                 )
-            if any(value != value for value in vector):
+            if any(math.isnan(value) for value in vector):
                 raise ConfigError(f"the safety limit {name!r} holds NaN", got=vector)
-        for name in ("max_rate", "max_acceleration", "max_step", "stiffness", "damping", "max_effort"):
+        for name in _NOT_NEGATIVE:
             if any(value < 0 for value in getattr(self, name)):
                 raise ConfigError(f"the safety limit {name!r} is negative", got=getattr(self, name))
+        for name in ("stiffness", "damping"):
+            if any(math.isinf(value) for value in getattr(self, name)):
+                raise ConfigError(f"the gain {name!r} is infinite", got=getattr(self, name))
         for name in ("workspace_low", "workspace_high"):
-            if getattr(self, name) and len(getattr(self, name)) != 3:
-                raise ConfigError(f"the safety limit {name!r} needs 3 numbers", got=getattr(self, name))
+            corner = getattr(self, name)
+            if corner and (len(corner) != 3 or any(math.isnan(value) for value in corner)):
+                raise ConfigError(f"the safety limit {name!r} needs 3 numbers", got=corner)
+        for name in ("max_tilt_rad", "command_timeout_s", "observation_timeout_s"):
+            value = getattr(self, name)
+            if value is not None and not value >= 0:
+                raise ConfigError(f"the safety limit {name!r} is negative or NaN", got=value)
+        for low, high in ((self.low, self.high), (self.workspace_low, self.workspace_high)):
+            if low and high and any(a > b for a, b in zip(low, high, strict=True)):
+                raise ConfigError("a lower limit is above its upper limit", got=(low, high))
         if self.max_effort and not self.stiffness:
             raise ConfigError("max_effort needs the stiffness of the position loop behind the command")
 
