@@ -16,7 +16,7 @@ from scipy import special
 
 from robot_stack.core.errors import ConfigError
 
-Method = Literal["wilson", "clopper_pearson", "jeffreys"]
+Method = Literal["wilson", "clopper_pearson", "jeffreys", "anytime"]
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def wilson(successes: int, trials: int, confidence: float = 0.95) -> Proportion:
     Raises:
         ConfigError: if the counts or the confidence make no sense.
     """
-    _check(successes, trials, confidence)
+    check_counts(successes, trials, confidence)
     if trials == 0:
         return Proportion(0, 0, 0.0, 0.0, 1.0, confidence, "wilson")
     z = normal_quantile(confidence)
@@ -77,7 +77,7 @@ def clopper_pearson(successes: int, trials: int, confidence: float = 0.95) -> Pr
     Raises:
         ConfigError: if the counts or the confidence make no sense.
     """
-    _check(successes, trials, confidence)
+    check_counts(successes, trials, confidence)
     tail = (1 - confidence) / 2
     low = 0.0 if successes == 0 else float(special.betaincinv(successes, trials - successes + 1, tail))
     high = 1.0 if successes == trials else float(special.betaincinv(successes + 1, trials - successes, 1 - tail))
@@ -92,7 +92,7 @@ def jeffreys(successes: int, trials: int, confidence: float = 0.95) -> Proportio
     Raises:
         ConfigError: if the counts or the confidence make no sense.
     """
-    _check(successes, trials, confidence)
+    check_counts(successes, trials, confidence)
     tail, a, b = (1 - confidence) / 2, successes + 0.5, trials - successes + 0.5
     low = 0.0 if successes == 0 else float(special.betaincinv(a, b, tail))
     high = 1.0 if successes == trials else float(special.betaincinv(a, b, 1 - tail))
@@ -104,7 +104,12 @@ def normal_quantile(confidence: float) -> float:
     return float(special.ndtri((1 + confidence) / 2))
 
 
-def _check(successes: int, trials: int, confidence: float) -> None:
+def check_counts(successes: int, trials: int, confidence: float) -> None:
+    """Refuse counts that are none and a confidence that is none.
+
+    Raises:
+        ConfigError: if the counts or the confidence make no sense.
+    """
     if not 0 <= successes <= trials:
         raise ConfigError("these counts make no sense", got=f"{successes} successes out of {trials}")
     if not 0 < confidence < 1:
