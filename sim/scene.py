@@ -38,7 +38,7 @@ def add_room(made: Any, *, floor_friction: float = 0.8) -> None:
     sky.builtin, sky.rgb1, sky.rgb2 = mujoco.mjtBuiltin.mjBUILTIN_GRADIENT, (0.86, 0.9, 0.95), (0.55, 0.62, 0.7)
     tiles = made.add_texture(name="floor", type=mujoco.mjtTexture.mjTEXTURE_2D, width=256, height=256)
     tiles.builtin, tiles.rgb1, tiles.rgb2 = mujoco.mjtBuiltin.mjBUILTIN_CHECKER, (0.68, 0.7, 0.72), (0.6, 0.62, 0.65)
-    material = made.add_material(name="floor", texrepeat=(1.0, 1.0), texuniform=True, reflectance=0.05)
+    material = made.add_material(name="floor", texrepeat=(1.0, 1.0), texuniform=True, reflectance=0.05, specular=0.1)
     material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB.value] = "floor"
     made.worldbody.add_geom(
         name="floor",
@@ -49,11 +49,22 @@ def add_room(made: Any, *, floor_friction: float = 0.8) -> None:
         condim=3,
     )
     made.worldbody.add_light(
-        name="sun",
+        name="sky",
         type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL,
-        pos=(1.0, -1.0, 4.0),
+        pos=(0.0, 0.0, 4.0),
         dir=(-0.3, 0.3, -1.0),
-        diffuse=(0.5,) * 3,
+        diffuse=(0.25,) * 3,
+        castshadow=False,
+    )
+    # A lamp rather than the sun casts the shadows: those of directional lights speckle a large floor.
+    made.worldbody.add_light(
+        name="lamp",
+        type=mujoco.mjtLightType.mjLIGHT_SPOT,
+        pos=(1.2, -1.2, 4.0),
+        dir=(-0.3, 0.3, -1.0),
+        diffuse=(0.4,) * 3,
+        cutoff=60.0,
+        exponent=1.0,
         castshadow=True,
     )
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from robot_stack.cli.parsing import Maybe, default_processes, parse
-from robot_stack.cli.worlds import WorldConfig, expert_maker, full_name, world_maker
+from robot_stack.cli.worlds import WorldConfig, expert_maker, task_named, world_maker
 
 if TYPE_CHECKING:
     from robot_stack.core.embodiment import Embodiment
@@ -19,14 +19,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CollectArgs:
-    """Record demonstrations: by the scripted expert of a Meta-World task, or by a policy.
+    """Record demonstrations: by the scripted expert of a Meta-World task or of a robot's, or by a policy.
 
     Run again with the same arguments, it goes on where it ended. Episode i always has the same start, whatever the
     number of processes.
     """
 
-    task: Annotated[str, tyro.conf.Positional]
-    """For example metaworld/pick-place; robot-stack tasks lists them."""
+    name: Annotated[Maybe[str], tyro.conf.Positional] = None
+    """For example metaworld/pick-place or panda/drawer; robot-stack tasks lists them."""
+
+    robot: Maybe[str] = None
+    """Or the robot by itself, with --task; robot-stack robots lists them."""
+
+    task: Maybe[str] = None
+    """The robot's task."""
 
     out: Path = Path("data")
     """The dataset: a new folder, or one of the same robot to go on with."""
@@ -66,7 +72,7 @@ def run(arguments: list[str]) -> int:
 
     from robot_stack.cli.bars import bars, collection_bar
 
-    name = full_name(args.task)
+    name = task_named(args.name, args.robot, args.task)
     with bars() as shown:
         done = collect_into(args, collection_bar(shown, f"collect {name}", args.episodes))
     console = Console(highlight=False)
@@ -92,11 +98,12 @@ def collect_into(args: CollectArgs, progress: ProgressListener) -> Collected:
     from robot_stack.runtime.fleet import Fleet, FleetConfig
 
     require_name("storage", args.storage, ("video", "image"))
-    maker = world_maker(args.task, args.world)
+    task = task_named(args.name, args.robot, args.task)
+    maker = world_maker(task, args.world)
     world = maker()
     embodiment = world.robot.embodiment
     world.close()
-    demonstrator = _demonstrator(args, embodiment)
+    demonstrator = _demonstrator(args, task, embodiment)
     config = CollectConfig(
         episodes=args.episodes,
         only_successes=not args.keep_failures,
@@ -111,11 +118,11 @@ def collect_into(args: CollectArgs, progress: ProgressListener) -> Collected:
         return collect(maker, demonstrator, DatasetSink(writer), config, fleet=fleet, progress=progress)
 
 
-def _demonstrator(args: CollectArgs, embodiment: Embodiment) -> Demonstrator:
+def _demonstrator(args: CollectArgs, task: str, embodiment: Embodiment) -> Demonstrator:
     from robot_stack.runtime.collect import Demonstrator
 
     if args.policy is None:
-        return Demonstrator("expert", driver_maker=expert_maker(args.task, args.noise))
+        return Demonstrator("expert", driver_maker=expert_maker(task, args.noise))
     from robot_stack.cli.subjects import load_driver
 
     bundle, driver = load_driver(args.policy, embodiment, source=args.source)

@@ -27,7 +27,10 @@ class EvalArgs:
     """Policy bundles; several are compared in pairs on equal seeds."""
 
     task: str = "metaworld/pick-place"
-    """What to do."""
+    """What to do; with --robot, one of its tasks."""
+
+    robot: Maybe[str] = None
+    """Which robot, if the task is named without it."""
 
     episodes: int = 50
     """How many, for each policy."""
@@ -82,12 +85,12 @@ def evaluate_all(args: EvalArgs) -> list[EvaluationResult]:
     """Evaluate every bundle, and the expert if wanted."""
     from robot_stack.cli.bars import bars, evaluation_bar
     from robot_stack.cli.subjects import cameras_of, expert_subject, image_size_of, policy_subject
-    from robot_stack.cli.worlds import full_name, world_maker
+    from robot_stack.cli.worlds import task_named, world_maker
     from robot_stack.evaluation.config import EvaluationConfig, VideoConfig
     from robot_stack.evaluation.evaluate import evaluate
     from robot_stack.runtime.fleet import Fleet, FleetConfig
 
-    task = full_name(args.task)
+    task = task_named(None, args.robot, args.task)
     cameras = tuple(dict.fromkeys((*args.world.cameras, *cameras_of(args.bundles))))
     world = replace(args.world, cameras=cameras, image_size=image_size_of(args.bundles, args.world.image_size))
     device = device_of(args.device)

@@ -13,11 +13,14 @@ VERBS: dict[str, tuple[str, str]] = {
     "demo": ("robot_stack.cli.demo", "demonstrations, dataset, policy, evaluation and report in one go"),
     "doctor": ("robot_stack.cli.doctor", "what works on this machine, what does not, and the way out"),
     "tasks": ("robot_stack.cli.tasks", "list environments and tasks"),
+    "robots": ("robot_stack.cli.robots", "list robots; show joints, limits, cameras and tasks of one"),
+    "sim": ("robot_stack.cli.sim", "run a robot in simulation: a script, a policy or a recording, seen live or filmed"),
     "collect": ("robot_stack.cli.collect", "record demonstrations of a task into a dataset"),
     "data": ("robot_stack.cli.data", "info, validate, view, merge, split, import, repair datasets"),
     "train": ("robot_stack.cli.train", "train a policy on datasets"),
     "policy": ("robot_stack.cli.policy", "show what is in a policy bundle"),
     "eval": ("robot_stack.cli.eval", "evaluate policies on held-out seeds"),
+    "trials": ("robot_stack.cli.trials", "plan, run and report blind comparisons of policies"),
 }
 """Each verb with its module, which has ``run(arguments) -> exit code``, and what it does in a few words."""
 

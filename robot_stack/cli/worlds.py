@@ -26,6 +26,12 @@ class WorldConfig:
     horizon: Maybe[int] = None
     """Longest episode [control steps]; the task's own when left out."""
 
+    mode: str = ""
+    """Robots only: how they are commanded (joint_position, end_effector …); the task's usual way when left out."""
+
+    mjcf: str = ""
+    """Robots only: another model of the robot (MJCF) with the same joints, the vendor's with its meshes, say."""
+
 
 def full_name(task: str) -> str:
     """``family/name`` of a task; a bare name is one of Meta-World.
@@ -38,6 +44,35 @@ def full_name(task: str) -> str:
     return "/".join(catalog.split(task if "/" in task else f"metaworld/{task}"))
 
 
+def task_named(name: str | None, robot: str | None, task: str | None) -> str:
+    """The full name of a task given as ``robot/task``, or in parts with ``--robot`` and ``--task``.
+
+    Raises:
+        ConfigError: if both ways or none were used.
+        UnknownNameError: if there is no such robot or task.
+    """
+    from robot_stack.core.errors import ConfigError, require_name
+    from robot_stack.sim.robot_catalog import robot_name, tasks_of
+
+    if name is not None and robot is None and task is None:
+        return full_name(name)
+    if name is None and task is not None:
+        if robot is None or "/" in task:
+            return full_name(task)
+        known = robot_name(robot)
+        short = [full.partition("/")[2] for full in tasks_of(known)]
+        return f"{known}/{require_name('task', task, short, where=f'robot {known!r}')}"
+    if name is None and robot is not None:
+        known = robot_name(robot)
+        listed = ", ".join(full.partition("/")[2] for full in tasks_of(known))
+        raise ConfigError(f"which task of {known!r}?", remedy=f"add --task with one of: {listed}")
+    raise ConfigError(
+        "name one task",
+        got=f"{name or ''} --robot {robot or ''} --task {task or ''}",
+        expected="metaworld/pick-place, or --robot panda --task pick-place",
+    )
+
+
 def world_maker(task: str, config: WorldConfig = WorldConfig()) -> WorldMaker:
     """What makes the world of a task, in any process.
 
@@ -45,27 +80,37 @@ def world_maker(task: str, config: WorldConfig = WorldConfig()) -> WorldMaker:
         UnknownNameError: if there is no such task.
     """
     family, _, name = full_name(task).partition("/")
-    return {"metaworld": _metaworld, "dmc": _dmc, "gym": _gym}[family](name, config)
+    benchmarks = {"metaworld": _metaworld, "dmc": _dmc, "gym": _gym}
+    if family not in benchmarks:
+        return _robot(f"{family}/{name}", config)
+    if config.mode or config.mjcf:
+        from robot_stack.core.errors import ConfigError
+
+        raise ConfigError(f"{task!r} has one action mode and one model", got=config, expected="no mode and no mjcf")
+    return benchmarks[family](name, config)
 
 
 def expert_maker(task: str, noise_std: float = 0.0) -> DriverMaker:
-    """What makes the scripted expert of a Meta-World task, beside its world.
+    """What makes the scripted expert of a Meta-World task or the scripted operator of a robot's task, beside its world.
 
     Args:
-        task: a Meta-World task.
+        task: what is to be shown.
         noise_std: standard deviation of the noise added to the expert's actions [action unit].
 
     Raises:
         ConfigError: if the task has no scripted expert.
     """
     from robot_stack.core.errors import ConfigError
+    from robot_stack.sim.robot_catalog import TASKS, make_operator
 
     name = full_name(task)
+    if name in TASKS and TASKS[name].operator:
+        return functools.partial(make_operator, noise_std=noise_std)
     if not name.startswith("metaworld/"):
         raise ConfigError(
             f"{name!r} has no scripted expert",
-            expected="one of the 50 Meta-World tasks",
-            remedy="record demonstrations with a policy (--policy), or take a Meta-World task",
+            expected="a Meta-World task, or " + ", ".join(n for n, entry in TASKS.items() if entry.operator),
+            remedy="record demonstrations with a policy (--policy), or take another task",
         )
     from robot_stack.sim.experts import ExpertConfig, make_expert
 
@@ -98,3 +143,18 @@ def _gym(name: str, config: WorldConfig) -> WorldMaker:
 
     made = GymnasiumConfig(name, camera=bool(config.cameras), horizon=config.horizon)
     return functools.partial(make_gymnasium, made)
+
+
+def _robot(name: str, config: WorldConfig) -> WorldMaker:
+    from robot_stack.sim.robot_catalog import RobotWorldConfig, make_robot_world
+
+    made = RobotWorldConfig(
+        task=name,
+        mode=config.mode,
+        mjcf=config.mjcf,
+        cameras=config.cameras,
+        image_height=config.image_size,
+        image_width=config.image_size,
+        horizon=config.horizon,
+    )
+    return functools.partial(make_robot_world, made)
