@@ -1,4 +1,4 @@
-"""What may be told while the study is blind: pooled figures, and whether to go on. Nothing by policy, nothing by label."""
+"""What may be told while a study is blind: pooled figures and whether to go on; nothing by policy or label."""
 
 from __future__ import annotations
 
