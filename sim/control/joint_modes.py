@@ -60,13 +60,12 @@ class _JointMode:
         self._damping = np.array([joint.damping for joint in robot.spec.driven], dtype=np.float64)
         self._effort = np.array([joint.effort for joint in robot.spec.joints], dtype=np.float64)
         self._velocity = np.array([joint.velocity for joint in robot.spec.joints], dtype=np.float64)
-        self._numbers = np.zeros(self._count)
-        self._fingers = np.zeros(len(robot.spec.driven) - self._count)
         self.fields = self._fields()
         """The action's fields in order."""
         self._low = np.concatenate([f.low_array for f in self.fields])
         self._high = np.concatenate([f.high_array for f in self.fields])
         self._names = tuple(n for f in self.fields for n in f.element_names)
+        self._taken = np.zeros(len(self._names))
 
     def _field(self, name: str, unit: str, low: np.ndarray, high: np.ndarray) -> tuple[Field, ...]:
         names = self._robot.spec.joint_names
@@ -76,11 +75,45 @@ class _JointMode:
     def _fields(self) -> tuple[Field, ...]:
         raise NotImplementedError
 
+    def within_limits(self, action: np.ndarray) -> np.ndarray:
+        """The nearest action within the fields' limits, shape ``(..., action_size)``."""
+        return np.minimum(np.maximum(action, self._low), self._high)
+
+    def hold(self, position: np.ndarray) -> np.ndarray:
+        """The action that means "stay as you are".
+
+        Args:
+            position: of every driven joint, shape ``(..., driven)`` [rad or m].
+
+        Returns:
+            Shape ``(..., action_size)``.
+        """
+        opening = self._grippers.openings(position[..., self._count :])
+        stay = self._stay(position[..., : self._count])
+        return np.concatenate([stay, np.minimum(np.maximum(opening, 0.0), 1.0)], axis=-1)
+
+    def joint_command(self, action: np.ndarray, position: np.ndarray) -> JointCommand:
+        """What the joints are told, for one robot or many at once; the mode's memory is not used.
+
+        Args:
+            action: within its limits, shape ``(..., action_size)``.
+            position: of every driven joint now, shape ``(..., driven)`` [rad or m].
+
+        Returns:
+            Targets of shape ``(..., driven)``; the gains, which are always the same, of shape ``(driven,)``.
+        """
+        fingers = self._grippers.joints(action[..., self._count :])
+        return self._tell(action[..., : self._count], fingers, position)
+
+    def reset(self, state: RobotState) -> np.ndarray:
+        """Stay where the joints are."""
+        action = self.hold(state.joint_position)
+        self.begin(action, state)
+        return action
+
     def begin(self, action: np.ndarray, state: RobotState) -> Accepted:
         """The action within its fields' limits is in force."""
-        taken = np.minimum(np.maximum(action, self._low), self._high)
-        self._numbers, opening = taken[: self._count], taken[self._count :]
-        self._fingers = self._grippers.joints(opening)
+        taken = self._taken = self.within_limits(action)
         changed = np.flatnonzero(taken != action)
         if not changed.size:
             return Accepted(taken)
@@ -88,9 +121,16 @@ class _JointMode:
             taken, tuple(Intervention("limit", f"{self._names[i]} {action[i]:.4g} → {taken[i]:.4g}") for i in changed)
         )
 
-    def _openings(self, state: RobotState) -> np.ndarray:
-        opening = self._grippers.openings(state.joint_position[self._count :])
-        return np.minimum(np.maximum(opening, 0.0), 1.0)
+    def update(self, state: RobotState) -> JointCommand:
+        """What the joints are told by the action in force."""
+        return self.joint_command(self._taken, state.joint_position)
+
+    def _stay(self, position: np.ndarray) -> np.ndarray:
+        """The part of :meth:`hold` for the joints; at rest, unless overridden."""
+        return np.zeros_like(position)
+
+    def _tell(self, numbers: np.ndarray, fingers: np.ndarray, position: np.ndarray) -> JointCommand:
+        raise NotImplementedError
 
 
 class JointPositionMode(_JointMode):
@@ -105,18 +145,13 @@ class JointPositionMode(_JointMode):
     def _fields(self) -> tuple[Field, ...]:
         return self._field("joint_position", "rad", self._robot.low[: self._count], self._robot.high[: self._count])
 
-    def reset(self, state: RobotState) -> np.ndarray:
-        """Stay where the joints are."""
-        action = np.concatenate([state.joint_position[: self._count], self._openings(state)])
-        self.begin(action, state)
-        return action
+    def _stay(self, position: np.ndarray) -> np.ndarray:
+        return position
 
-    def update(self, state: RobotState) -> JointCommand:
-        """The positions asked for, at rest."""
-        zeros = np.zeros_like(self._stiffness)
-        return JointCommand(
-            np.concatenate([self._numbers, self._fingers]), zeros, zeros, self._stiffness, self._damping
-        )
+    def _tell(self, numbers: np.ndarray, fingers: np.ndarray, position: np.ndarray) -> JointCommand:
+        target = np.concatenate([numbers, fingers], axis=-1)
+        zeros = np.zeros_like(target)
+        return JointCommand(target, zeros, zeros, self._stiffness, self._damping)
 
 
 class JointVelocityMode(_JointMode):
@@ -142,17 +177,10 @@ class JointVelocityMode(_JointMode):
     def _fields(self) -> tuple[Field, ...]:
         return self._field("joint_velocity", "rad/s", -self._velocity, self._velocity)
 
-    def reset(self, state: RobotState) -> np.ndarray:
-        """Stand still."""
-        action = np.concatenate([np.zeros(self._count), self._openings(state)])
-        self.begin(action, state)
-        return action
-
-    def update(self, state: RobotState) -> JointCommand:
-        """The velocities asked for."""
-        position = np.concatenate([state.joint_position[: self._count], self._fingers])
-        velocity = np.concatenate([self._numbers, np.zeros_like(self._fingers)])
-        return JointCommand(position, velocity, np.zeros_like(position), self._hold, self._loop)
+    def _tell(self, numbers: np.ndarray, fingers: np.ndarray, position: np.ndarray) -> JointCommand:
+        target = np.concatenate([position[..., : self._count], fingers], axis=-1)
+        velocity = np.concatenate([numbers, np.zeros_like(fingers)], axis=-1)
+        return JointCommand(target, velocity, np.zeros_like(target), self._hold, self._loop)
 
 
 class JointTorqueMode(_JointMode):
@@ -173,14 +201,7 @@ class JointTorqueMode(_JointMode):
     def _fields(self) -> tuple[Field, ...]:
         return self._field("joint_torque", "N*m", -self._effort, self._effort)
 
-    def reset(self, state: RobotState) -> np.ndarray:
-        """No torque."""
-        action = np.concatenate([np.zeros(self._count), self._openings(state)])
-        self.begin(action, state)
-        return action
-
-    def update(self, state: RobotState) -> JointCommand:
-        """The torques asked for."""
-        position = np.concatenate([state.joint_position[: self._count], self._fingers])
-        effort = np.concatenate([self._numbers, np.zeros_like(self._fingers)])
-        return JointCommand(position, np.zeros_like(position), effort, self._hold, self._drag)
+    def _tell(self, numbers: np.ndarray, fingers: np.ndarray, position: np.ndarray) -> JointCommand:
+        target = np.concatenate([position[..., : self._count], fingers], axis=-1)
+        effort = np.concatenate([numbers, np.zeros_like(fingers)], axis=-1)
+        return JointCommand(target, np.zeros_like(target), effort, self._hold, self._drag)
