@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import mujoco
 import numpy as np
 import pytest
 
 from robot_stack.core.seeding import generator
+from robot_stack.sim.render import import_mujoco
 from robot_stack.sim.robots import locoman
 from robot_stack.sim.robots.locoman import LOCOMAN
 from robot_stack.sim.robots.model import compile_robot
+
+mujoco = import_mujoco()
 
 SHARED = Path(__file__).resolve().parents[3].parent / "shared" / "assets"
 URDF = SHARED / "locoman" / "locoman.urdf"
@@ -90,7 +92,7 @@ def test_effort_and_speed_limits(robot):
     for joint in LOCOMAN.joints:
         block = text[text.index(f'name="{joint.name}"') :]
         limit = block[block.index("<limit") :].split("/>")[0]
-        number = {k: float(re.search(rf'{k}="([^"]+)"', limit)[1]) for k in ("effort", "velocity")}
+        number = {k: float(v) for k, v in re.findall(r'(effort|velocity)="([^"]+)"', limit)}
         assert joint.effort == number["effort"]
         assert joint.velocity == (locoman.SERVO_SPEED if "_joint_" in joint.name else number["velocity"])
         actuator = robot.model.actuator(joint.name)
