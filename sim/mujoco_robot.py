@@ -14,19 +14,20 @@ import numpy as np
 from robot_stack.core.action import Intervention, Receipt
 from robot_stack.core.embodiment import Embodiment
 from robot_stack.core.errors import require_name
-from robot_stack.core.fields import CameraSpec
 from robot_stack.core.observation import Observation
 from robot_stack.core.safety import Command, Measured, SafetyFilter
-from robot_stack.core.safety_limits import SafetyLimits
 from robot_stack.sim.blow_up import FlightRecorder, PhysicsError, what_blew_up
-from robot_stack.sim.control.controller import Controller, JointCommand, RobotState
+from robot_stack.sim.control.controller import Controller, JointCommand, RobotState, joint_force
 from robot_stack.sim.control.joint_limits import joint_limits
+from robot_stack.sim.disturbances import Disturbances
 from robot_stack.sim.pristine import PristineModel
+from robot_stack.sim.randomization import Randomization, draw_episode
 from robot_stack.sim.rates import divide
 from robot_stack.sim.render import OffscreenRenderer, Quality, import_mujoco
+from robot_stack.sim.robot_embodiment import describe_robot
 from robot_stack.sim.robot_senses import RobotSenses
 from robot_stack.sim.robot_tasks.contract import RobotTask, Start
-from robot_stack.sim.robots.model import RobotModel, compile_robot, number_of
+from robot_stack.sim.robots.model import RobotModel, compile_robot, number_of, set_gains
 from robot_stack.sim.robots.spec import RobotSpec
 from robot_stack.sim.truth import Truth
 
@@ -65,11 +66,12 @@ class MujocoRobot:
         task: furnishes the scene and says what can be seen of it.
         controller: makes the action mode from the compiled scene; the task's usual one when left out.
         config: cameras and rates.
+        randomization: what differs in the robot from episode to episode; nothing when left out.
 
     Raises:
-        ConfigError: if the rates do not divide each other.
+        ConfigError: if the rates do not divide each other, or a fixed base is to be pushed.
         RobotModelError: if the MJCF is not the robot's.
-        UnknownNameError: if a camera does not exist.
+        UnknownNameError: if a camera or a state field with noise does not exist.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class MujocoRobot:
         task: RobotTask,
         controller: ControllerMaker | None = None,
         config: MujocoRobotConfig = MujocoRobotConfig(),
+        randomization: Randomization | None = None,
     ) -> None:
         self._mujoco = import_mujoco()
         self.spec, self.task, self.config = spec, task, config
@@ -97,7 +100,23 @@ class MujocoRobot:
         )
         for camera in config.cameras:
             require_name("camera", camera, self.robot.camera_names, where=f"robot {spec.name!r}")
-        self._embodiment = self._describe()
+        self._embodiment = describe_robot(
+            self.robot,
+            state=self.senses.fields + task.state_fields(),
+            action=self.controller.fields,
+            control_hz=self._hz,
+            cameras=config.cameras,
+            image_height=config.image_height,
+            image_width=config.image_width,
+        )
+        self._randomization = randomization or Randomization()
+        self._disturbances = Disturbances(
+            self._randomization,
+            state=self._embodiment.state,
+            action_size=self._embodiment.action_size,
+            control_hz=self._hz,
+            floating=spec.base == "floating",
+        )
         self._pristine = PristineModel(self.model)
         self._recorder = FlightRecorder(self.robot, config.dump_folder)
         self._renderer: OffscreenRenderer | None = None
@@ -126,7 +145,9 @@ class MujocoRobot:
         self._pristine.restore()
         start = Start(self.robot, self.robot.home_qpos())
         self.task.start(start, np.random.Generator(np.random.PCG64(seed)))
-        self._pristine.change(start.changes)
+        draw = draw_episode(self._randomization, self.robot, seed)
+        self._pristine.change(start.changes, draw.factors)
+        self._gain_factors = draw.stiffness, draw.damping
         self._mujoco.mj_resetData(self.model, self.data)
         self.data.qpos[:] = start.qpos
         self._mujoco.mj_forward(self.model, self.data)
@@ -134,6 +155,8 @@ class MujocoRobot:
         state = self.senses.state(self.data)
         self.hold_action = self.controller.reset(state)
         """The action that means "stay as you are"."""
+        seeds, latency = np.array([seed]), np.array([draw.latency])
+        self._disturbances.restart(np.array([0]), seeds, latency, self.hold_action[None])
         command = self.controller.update(state)
         self._filter = SafetyFilter(joint_limits(self.robot, self.controller), self._period_s, self._guarded(command))
         self._actuate(command)
@@ -142,7 +165,8 @@ class MujocoRobot:
     def observe(self) -> Observation:
         """State and images after the last command; ``sequence`` counts commands since the reset."""
         if self._observation is None:
-            numbers = np.concatenate([self.senses.read(self.data), self.task.state(self.truth)])
+            true = np.concatenate([self.senses.read(self.data), self.task.state(self.truth)])
+            numbers = self._disturbances.noisy(true[None])[0]
             images = {camera: self.render(camera) for camera in self.config.cameras}
             self._observation = Observation(numbers, images, self._steps / self._hz, self._steps)
         return self._observation
@@ -152,7 +176,8 @@ class MujocoRobot:
 
         Args:
             action: in the controller's fields, shape ``(action_size,)``. It is rounded to float32, the precision in
-                which datasets keep it, so that a replayed episode is the recorded one.
+                which datasets keep it, so that a replayed episode is the recorded one. Where actions come late, the
+                receipt holds this one within its limits, and the interventions are those on the one that arrived.
 
         Raises:
             ShapeError: if the action has another shape.
@@ -161,21 +186,25 @@ class MujocoRobot:
         """
         asked = self._embodiment.check_action(action).astype(np.float32).astype(np.float64)
         state = self.senses.state(self.data)
-        accepted = self.controller.begin(asked, state)
+        accepted = self.controller.begin(self._disturbances.arriving(asked[None])[0], state)
         interventions = list(accepted.interventions)
         for tick in range(self._ticks):
             if tick:
                 state = self.senses.state(self.data)
             interventions += self._servo(self.controller.update(state), state)
+            if not tick:
+                self._push()
             self._recorder.note(self.data)
             self._mujoco.mj_step(self.model, self.data, nstep=self._substeps)
         self._mujoco.mj_step1(self.model, self.data)
         self._steps += 1
+        self._disturbances.advance()
         self._observation = None
         wrong = what_blew_up(self.data)
         if wrong:
             raise PhysicsError(wrong, self._recorder.dump(wrong))
-        return Receipt(accepted.action, _once_each(interventions), self._steps / self._hz)
+        sent = np.clip(asked, *self._embodiment.action_limits) if self._disturbances.delays else accepted.action
+        return Receipt(sent, _once_each(interventions), self._steps / self._hz)
 
     def render(self, camera: str = "", height: int | None = None, width: int | None = None) -> np.ndarray:
         """What a camera sees now.
@@ -228,30 +257,14 @@ class MujocoRobot:
         return getattr(command, self.controller.guards)
 
     def _actuate(self, command: JointCommand) -> None:
-        robot, model = self.robot, self.model
-        model.actuator_biasprm[robot.actuator, 1] = -command.stiffness
-        model.actuator_biasprm[robot.actuator, 2] = -command.damping
-        force = command.effort + command.stiffness * command.position + command.damping * command.velocity
-        self.data.ctrl[robot.actuator] = force
+        stiffness, damping = command.stiffness * self._gain_factors[0], command.damping * self._gain_factors[1]
+        set_gains(self.robot, stiffness, damping)
+        self.data.ctrl[self.robot.actuator] = joint_force(command, stiffness, damping)
 
-    def _describe(self) -> Embodiment:
-        config, cameras = self.config, []
-        for name in config.cameras:
-            body = self.model.body(self.model.cam_bodyid[number_of(self.model, "camera", name)]).name
-            frame = "" if body == "world" else body
-            cameras.append(CameraSpec(name, config.image_height, config.image_width, frame))
-        fields = self.controller.fields
-        low = tuple(v for f in fields for v in f.low_array.tolist())
-        high = tuple(v for f in fields for v in f.high_array.tolist())
-        return Embodiment(
-            name=self.spec.name,
-            state=self.senses.fields + self.task.state_fields(),
-            action=fields,
-            cameras=tuple(cameras),
-            control_hz=self._hz,
-            limits=SafetyLimits(low=low, high=high),
-            model_sha256=self.robot.sha256,
-        )
+    def _push(self) -> None:
+        kicks = self._disturbances.kicks()
+        if kicks is not None:
+            self.data.qvel[self.robot.base_dof] += kicks[1][0]
 
 
 def _once_each(interventions: list[Intervention]) -> tuple[Intervention, ...]:

@@ -69,6 +69,17 @@ class JointCommand:
     """kd [N·m·s/rad or N·s/m]."""
 
 
+def joint_force(command: JointCommand, stiffness: np.ndarray, damping: np.ndarray) -> np.ndarray:
+    """The controls of actuators with ``force = control - kp q - kd dq`` that carry out a joint command.
+
+    Args:
+        command: its own gains are not looked at.
+        stiffness: kp that the joints really have, broadcasts to the command.
+        damping: kd, likewise.
+    """
+    return command.effort + stiffness * command.position + damping * command.velocity
+
+
 @dataclass(frozen=True, eq=False)
 class Accepted:
     """What a controller made of an action."""
