@@ -1,0 +1,105 @@
+"""Where an operator's hands should be, turned into joint positions.
+
+Damped least squares (Wampler 1986; Nakamura and Hanafusa 1986) with home as the posture in the null space, a few steps
+from the last answer, so that a slowly moving target is followed without jumps between branches. Robots that do not
+compensate gravity sink under their weight; the position loop's gains say how far, and that much is added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from robot_stack.sim.control.whole_body.rotations import rotation_vector
+from robot_stack.sim.render import import_mujoco
+from robot_stack.sim.robot_tasks.workbench import mount
+from robot_stack.sim.robots.model import compile_robot
+from robot_stack.sim.robots.spec import RobotSpec
+
+DAMPING, POSTURE, STEPS, LARGEST_STEP = 0.02, 0.02, 4, 0.15
+"""Of the least squares [rad-like units]; share of the way home in the null space a step; steps a call; [rad]."""
+
+MARGIN_RAD = 0.01
+"""Kept from the joint limits."""
+
+
+class ArmKinematics:
+    """Joint positions for hand poses of a robot that stands on its bench.
+
+    Args:
+        spec: which robot.
+    """
+
+    def __init__(self, spec: RobotSpec) -> None:
+        self._mujoco = import_mujoco()
+        self._robot = compile_robot(spec, lambda made: mount(made, spec))
+        self._model = self._robot.model
+        self._data = self._mujoco.MjData(self._model)
+        self._count = len(spec.joints)
+        self._home = spec.home
+        self._low = self._robot.low[: self._count] + MARGIN_RAD
+        self._high = self._robot.high[: self._count] - MARGIN_RAD
+        self._stiffness = np.array([joint.stiffness for joint in spec.joints])
+        self._sinks = not self._model.body_gravcomp.any()
+        names = spec.joint_names
+        self._hands = {
+            hand.name: (self._robot.site(hand.site), np.array([names.index(joint) for joint in hand.joints]))
+            for hand in spec.end_effectors
+        }
+        self._q = self._home.copy()
+        self.restart(self._home)
+
+    def restart(self, q: np.ndarray) -> None:
+        """Start from these joint positions, shape ``(joints,)`` [rad]."""
+        self._q = np.clip(q, self._low, self._high)
+        self._move()
+
+    def pose(self, hand: str) -> tuple[np.ndarray, np.ndarray]:
+        """Position ``(3,)`` [m] and rotation matrix ``(3, 3)`` of a hand in the world, for the last answer."""
+        site = self._hands[hand][0]
+        return self._data.site_xpos[site].copy(), self._data.site_xmat[site].reshape(3, 3).copy()
+
+    def solve(self, targets: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+        """Joint positions for hand poses in the world; the nearest to be had where they are out of reach.
+
+        Args:
+            targets: per hand position ``(3,)`` [m] and rotation matrix ``(3, 3)``.
+
+        Returns:
+            Shape ``(joints,)`` [rad], within the limits.
+        """
+        for _ in range(STEPS):
+            for hand, (position, rotation) in targets.items():
+                self._step(hand, position, rotation)
+            self._move()
+        return self._q.copy()
+
+    def with_weight(self, q: np.ndarray) -> np.ndarray:
+        """Position commands that make the joints rest at ``q``, shape ``(joints,)`` [rad]."""
+        if not self._sinks:
+            return q
+        torque = np.zeros(self._model.nv)
+        self._mujoco.mj_rne(self._model, self._data, 0, torque)
+        wanted = q + torque[self._robot.dof[: self._count]] / self._stiffness
+        return np.clip(wanted, self._low, self._high)
+
+    def _step(self, hand: str, position: np.ndarray, rotation: np.ndarray) -> None:
+        site, joints = self._hands[hand]
+        here, turn = self._data.site_xpos[site], self._data.site_xmat[site].reshape(3, 3)
+        error = np.concatenate([position - here, rotation_vector(rotation @ turn.T)])
+        jacobian = np.empty((6, self._model.nv))
+        self._mujoco.mj_jacSite(self._model, self._data, jacobian[:3], jacobian[3:], site)
+        part = jacobian[:, self._robot.dof[joints]]
+        size = np.abs(error).max()
+        square = part @ part.T + np.eye(6) * (DAMPING**2 * min(1.0, size / 0.1) + 1e-8)
+        step = part.T @ np.linalg.solve(square, error)
+        pull = POSTURE * (self._home[joints] - self._q[joints])
+        step += pull - part.T @ np.linalg.solve(square, part @ pull)
+        step *= min(1.0, LARGEST_STEP / max(1e-9, np.abs(step).max()))
+        self._q[joints] = np.clip(self._q[joints] + step, self._low[joints], self._high[joints])
+
+    def _move(self) -> None:
+        self._data.qpos[self._robot.qpos[: self._count]] = self._q
+        self._mujoco.mj_kinematics(self._model, self._data)
+        self._mujoco.mj_comPos(self._model, self._data)

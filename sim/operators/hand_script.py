@@ -1,0 +1,181 @@
+"""What the arms' scripted operators share: a script moves hands by straight lines, step by step, looking on the way.
+
+A script is a generator that is resumed once a control step, after a new observation; it moves the hands' aims, which
+become joint positions. So it reads from top to bottom as one does the task, and may look again whenever it likes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from robot_stack.core.action import ActionChunk
+from robot_stack.core.errors import ConfigError
+from robot_stack.core.observation import Observation
+from robot_stack.core.seeding import generator
+from robot_stack.core.world import World
+from robot_stack.sim.control.whole_body.rotations import matrix_of, quaternion_from_vector, rotation_vector
+from robot_stack.sim.mujoco_robot import MujocoRobot
+from robot_stack.sim.operators.arm_kinematics import ArmKinematics
+
+Pose = tuple[np.ndarray, np.ndarray]
+"""Position ``(3,)`` [m] and rotation matrix ``(3, 3)`` in the world."""
+
+NOISE_MEMORY = 0.95
+"""How much of the noise on the aims stays from one control step to the next."""
+
+OPENING_STEP = 0.08
+"""Largest change of a gripper's commanded opening in a control step: fingers have a largest speed."""
+
+BIAS_GAIN, BIAS_M = 0.08, 0.03
+"""Share of a resting hand's error that is added to its aim a control step, and at most so much [m]."""
+
+
+class HandScript:
+    """Drives one or two arms by the poses of their hands; answers with joint positions and gripper openings.
+
+    Every episode has its own pace and, with ``noise_std``, hands that waver; both are drawn from the episode's seed.
+
+    Args:
+        world: the robot and its task; its action mode must be joint positions.
+        noise_std: standard deviation of the hands' wavering in x, y and z [m]; a fifth of it in fine movements.
+
+    Raises:
+        ConfigError: if the world's actions are not joint positions.
+    """
+
+    history = 1
+
+    def __init__(self, world: World, noise_std: float = 0.0) -> None:
+        robot = world.robot
+        if not isinstance(robot, MujocoRobot) or robot.embodiment.action[0].name != "joint_position":
+            raise ConfigError(
+                "this operator answers with joint positions",
+                got=", ".join(field.name for field in robot.embodiment.action),
+                remedy="make the world with the task's usual action mode",
+            )
+        self._where = robot.embodiment.state_slices
+        self._low, self._high = robot.embodiment.action_limits
+        self._grippers = [gripper.name for gripper in robot.spec.grippers]
+        self._period_s = 1.0 / robot.embodiment.control_hz
+        self._noise_std = noise_std
+        self._arms = ArmKinematics(robot.spec)
+        self.hands = tuple(hand.name for hand in robot.spec.end_effectors)
+        """Names of the hands, in order."""
+        self.reset("", 0)
+
+    def reset(self, instruction: str, seed: int) -> None:
+        """A new episode begins."""
+        self.rng = generator(seed, 0x0A)
+        """For the script's own choices."""
+        self.pace = self.rng.uniform(0.85, 1.15)
+        """Factor on all speeds of this episode."""
+        self._wavering = generator(seed, 0x0B)
+        self._noise = {hand: np.zeros(3) for hand in self.hands}
+        self._bias = {hand: np.zeros(3) for hand in self.hands}
+        self._calm = 1.0
+        self._resting = True
+        self._running: Iterator[None] | None = None
+        self._aim: dict[str, Pose] = {}
+        self._opening: dict[str, float] = {}
+        self._sent: dict[str, float] = {}
+        self._state = np.zeros(0)
+
+    def act(self, history: Sequence[Observation]) -> ActionChunk:
+        """The next joint positions, one step of the script on."""
+        self._state = history[-1].state
+        if self._running is None:
+            self._arms.restart(self.see("joint_position"))
+            self._aim = {hand: self._arms.pose(hand) for hand in self.hands}
+            self._opening = {name: float(self.see(f"{name}_opening")[0]) for name in self._grippers}
+            self._sent = dict(self._opening)
+            self._running = self.script()
+        next(self._running, None)
+        return ActionChunk(self._action()[None])
+
+    def script(self) -> Iterator[None]:
+        """Do the task; a generator that yields once a control step."""
+        raise NotImplementedError
+
+    def see(self, field: str) -> np.ndarray:
+        """A state field of the newest observation."""
+        return self._state[self._where[field]]
+
+    def see_pose(self, thing: str) -> Pose:
+        """Where a thing is: from its fields ``<thing>_position`` and ``<thing>_rotation``."""
+        x, y = np.split(self.see(f"{thing}_rotation"), 2)
+        return self.see(f"{thing}_position").copy(), np.stack([x, y, np.cross(x, y)], axis=1)
+
+    def aim(self, hand: str) -> Pose:
+        """Where a hand is told to be."""
+        return self._aim[hand]
+
+    def go(
+        self, targets: Mapping[str, Pose], speed: float = 0.35, *, fine: bool = False, settle_s: float = 0.5
+    ) -> Iterator[None]:
+        """Move hands in straight lines, all arriving together, smoothly (least jerk), and wait until they are there.
+
+        Args:
+            targets: per hand its pose.
+            speed: the fastest hand's largest [m/s]; turning, at most five times the number [rad/s].
+            fine: waver less, and wait until within 2 mm instead of 10 mm.
+            settle_s: wait at most so long at the end [s].
+        """
+        starts = {hand: self._aim[hand] for hand in targets}
+        turns = {hand: rotation_vector(targets[hand][1] @ starts[hand][1].T) for hand in targets}
+        way = max(float(np.linalg.norm(targets[hand][0] - starts[hand][0])) for hand in targets)
+        turn = max(float(np.linalg.norm(vector)) for vector in turns.values())
+        seconds = 1.875 * max(way / speed, turn / (5.0 * speed)) / self.pace
+        count = max(1, round(seconds / self._period_s))
+        self._calm, self._resting = (0.2 if fine else 1.0), False
+        for step in range(1, count + 1):
+            t = step / count
+            share = t**3 * (10.0 - 15.0 * t + 6.0 * t**2)
+            for hand, (position, _) in targets.items():
+                p_start, R_start = starts[hand]
+                turned = matrix_of(quaternion_from_vector(share * turns[hand])) @ R_start
+                self._aim[hand] = (p_start + share * (position - p_start), turned)
+            yield
+        self._resting = True
+        near = 0.002 if fine else 0.01
+        for _ in range(round(settle_s / self._period_s)):
+            if all(np.linalg.norm(self._error(hand)) < near for hand in targets):
+                return
+            yield
+
+    def grip(self, openings: Mapping[str, float], seconds: float = 0.5) -> Iterator[None]:
+        """Open or close grippers, then wait.
+
+        Args:
+            openings: per gripper, 0 closed, 1 open.
+            seconds: how long [s].
+        """
+        self.set_openings(openings)
+        yield from self.wait(seconds)
+
+    def set_openings(self, openings: Mapping[str, float]) -> None:
+        """Open or close grippers on the way; see :meth:`grip`."""
+        self._opening |= openings
+
+    def wait(self, seconds: float) -> Iterator[None]:
+        """Stay."""
+        for _ in range(round(seconds / self._period_s)):
+            yield
+
+    def _error(self, hand: str) -> np.ndarray:
+        return self._aim[hand][0] + self._noise[hand] - self.see(f"{hand}_position")
+
+    def _action(self) -> np.ndarray:
+        targets = {}
+        for hand, (position, rotation) in self._aim.items():
+            if self._resting:
+                self._bias[hand] = np.clip(self._bias[hand] + BIAS_GAIN * self._error(hand), -BIAS_M, BIAS_M)
+            fresh = self._wavering.normal(0.0, self._noise_std, 3) * np.sqrt(1 - NOISE_MEMORY**2)
+            self._noise[hand] = NOISE_MEMORY * self._noise[hand] + self._calm * fresh
+            targets[hand] = (position + self._bias[hand] + self._noise[hand], rotation)
+        joints = self._arms.with_weight(self._arms.solve(targets))
+        for name, wanted in self._opening.items():
+            self._sent[name] += float(np.clip(wanted - self._sent[name], -OPENING_STEP, OPENING_STEP))
+        openings = [self._sent[name] for name in self._grippers]
+        return np.clip(np.concatenate([joints, openings]), self._low, self._high)
