@@ -21,7 +21,10 @@ class Contact:
     """One point of contact that does not move. A flat foot is several of them."""
 
     frame: Frame
-    """A site at the point."""
+    """A site at the point, or at the centre of the ball that touches there."""
+
+    radius: float = 0.0
+    """Of the ball around the frame's origin that rolls on the floor [m]; 0: the frame's origin itself touches."""
 
     friction: float = 0.6
     """Coefficient of friction."""
@@ -50,6 +53,12 @@ class Contact:
         return self.axes == _FLOOR
 
     @cached_property
+    def across(self) -> np.ndarray:
+        """Matrix of the cross product with the normal, ``normal x``, shape ``(3, 3)``."""
+        x, y, z = self.axes[2]
+        return np.array(((0.0, -z, y), (z, 0.0, -x), (-y, x, 0.0)))
+
+    @cached_property
     def rotation(self) -> np.ndarray:
         """From world axes to the contact's, shape ``(3, 3)``."""
         return np.array(self.axes)
@@ -59,13 +68,13 @@ def contact_jacobian(dynamics: Dynamics, contacts: Sequence[Contact]) -> np.ndar
     """From generalised velocity to the points' velocities, each in its contact's axes, ``(3 contacts, size)``."""
     if not contacts:
         return np.zeros((0, dynamics.size))
-    return np.concatenate([_turned(contact, dynamics.jacobian(contact.frame)[:3]) for contact in contacts])
+    return np.concatenate([_at_point(contact, dynamics.jacobian(contact.frame)) for contact in contacts])
 
 
 def contact_demand(dynamics: Dynamics, contacts: Sequence[Contact]) -> Demand:
     """That no point moves: no step, no velocity, no acceleration."""
     jacobian = contact_jacobian(dynamics, contacts)
-    rates = [_turned(contact, dynamics.jacobian_rate(contact.frame)[:3]) for contact in contacts]
+    rates = [_at_point(contact, dynamics.jacobian_rate(contact.frame)) for contact in contacts]
     rate = np.concatenate(rates) if rates else np.zeros(0)
     still = np.zeros(len(rate))
     return Demand(jacobian, still, still, -rate)
@@ -94,5 +103,12 @@ def friction_rows(friction: tuple[float, ...], facets: int) -> np.ndarray:
     return rows
 
 
-def _turned(contact: Contact, rows: np.ndarray) -> np.ndarray:
-    return rows if contact.is_level else contact.rotation @ rows
+def _at_point(contact: Contact, rows: np.ndarray) -> np.ndarray:
+    """From linear and angular rows at the frame, world axes, to those of the point that touches, contact's axes.
+
+    A ball rolls without slipping: ``v - w x (radius normal) = 0``, and the same holds for the derivatives.
+    """
+    linear = rows[:3]
+    if contact.radius:
+        linear = linear + contact.radius * (contact.across @ rows[3:])
+    return linear if contact.is_level else contact.rotation @ linear
