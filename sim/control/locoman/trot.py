@@ -1,8 +1,8 @@
 """Locomotion: a trot by velocity command.
 
-A gait schedules diagonal pairs; swinging feet go to where Raibert's rule puts them ("Legged robots that balance", 1986);
-the standing feet's forces come from whole-body control, which keeps the trunk upright, at its height and at the wanted
-velocity. Structure and figures as LocoMan's locomotion (Lin et al., arXiv 2403.18197; Human2LocoMan's software).
+A gait schedules diagonal pairs; swinging feet go to where Raibert's rule puts them ("Legged robots that balance",
+1986); the standing feet's forces come from whole-body control, which keeps the trunk upright, at its height and at the
+wanted velocity. Structure and figures as LocoMan's locomotion (Lin et al., arXiv 2403.18197; Human2LocoMan's software).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from robot_stack.sim.control.whole_body.qp import QpConfig
 from robot_stack.sim.control.whole_body.rotations import quaternion_from_rpy
 from robot_stack.sim.control.whole_body.tasks import OrientationTask, PositionTask, PostureTask, Task
 from robot_stack.sim.control.whole_body.whole_body import WholeBodyConfig, WholeBodyController
-from robot_stack.sim.robots.locoman import LOCOMOTION_GAINS, MANIPULATION_GAINS
+from robot_stack.sim.robots.locoman import LOCOMOTION_GAINS
 from robot_stack.sim.robots.model import RobotModel
 
 ARM_JOINTS = tuple(f"{prefix}_joint_{i}" for prefix in ("1_FR", "2_FL") for i in (1, 2, 3))
@@ -51,8 +51,11 @@ class TrotConfig:
     trunk_gains: tuple[float, float] = (100.0, 10.0)
     """kp [1/s²] and kd [1/s] of the trunk's orientation and height; LocoMan's."""
 
-    place_gains: tuple[float, float] = (30.0, 10.0)
-    """The same for its horizontal place; soft, as feet and not forces decide where it can go."""
+    place_damping: float = 10.0
+    """kd [1/s] of its horizontal velocity."""
+
+    catch_up: float = 2.0
+    """Velocity added per distance from the reference [m/s per m]."""
 
     foot_gains: tuple[float, float] = (400.0, 30.0)
     """The same for swinging feet."""
@@ -110,7 +113,7 @@ class Trot:
         self._footholds = Footholds(config.footholds, config.gait)
         self._upright = OrientationTask(dynamics.base, *config.trunk_gains)
         self._height = PositionTask(dynamics.base, *config.trunk_gains, axes=(2,))
-        self._place = PositionTask(dynamics.base, *config.place_gains, axes=(0, 1))
+        self._place = PositionTask(dynamics.base, 0.0, config.place_damping, axes=(0, 1))
         self._steps = [PositionTask(foot, *config.foot_gains) for foot in self._feet]
         self._index = {name: i for i, name in enumerate(robot.spec.driven_names)}
         self._arm = np.array([self._index[name] for name in ARM_JOINTS])
@@ -184,8 +187,10 @@ class Trot:
         walk.pose(rpy, lift, self._floor_m)
         self._upright.orientation = quaternion_from_rpy(walk.rpy)
         self._upright.velocity = np.array((0.0, 0.0, walk.yaw_rate))
-        self._height.position = self._place.position = walk.position
-        self._place.velocity = walk.velocity
+        self._height.position = walk.position
+        # no position for the joints' own loops to pull at: on two feet they would pull the feet off the floor
+        lag = walk.position - self._dynamics.position(self._dynamics.base)
+        self._place.velocity = walk.velocity + self.config.catch_up * lag
 
     def _schedule(self, feet: np.ndarray, force: np.ndarray) -> None:
         """Let the gait go on, start or stop it, and take note of feet that leave the floor or land early."""
