@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 from robot_stack.evaluation.statistics.sequential import (
@@ -66,6 +67,7 @@ class FixedNumber:
         return f"{counts}: one-sided p = {p_value:.3g} (Boschloo), to be at most {self.alpha / 2:.3g}"
 
 
+@functools.lru_cache(maxsize=100_000)
 def _smaller_p(first: int, second: int, trials: int) -> float:
     """One-sided p-value in the direction that the counts suggest."""
     if first == second:

@@ -92,7 +92,7 @@ def _named(value: Any, what: str) -> list[tuple[str, Any]]:
 
 
 def _policy(name: str, value: Any, task: str, policy_hash: PolicyNamed) -> dict[str, Any]:
-    entry = {"policy": value} if isinstance(value, str) else dict(value)
+    entry = dict(value) if isinstance(value, dict) else {"policy": value}
     if not isinstance(entry.get("policy"), str):
         raise PlanError("a policy needs the folder of a bundle, or 'expert'", where=f"policies.{name}", got=value)
     found = policy_hash(entry["policy"], task)
