@@ -41,7 +41,19 @@ class TaskEntry:
     """``module:function`` that makes its scripted operator; empty for none."""
 
 
-TASKS: dict[str, TaskEntry] = {}
+_PLACES = "robot_stack.sim.robot_tasks", "robot_stack.sim.operators"
+
+
+def _entry(module: str, task: str) -> TaskEntry:
+    """A task whose operator's module has the same name."""
+    return TaskEntry(f"{_PLACES[0]}.{module}:{task}", f"{_PLACES[1]}.{module}:make")
+
+
+TASKS: dict[str, TaskEntry] = {
+    "panda/pick-place": _entry("panda_pick_place", "PandaPickPlace"),
+    "panda/drawer": _entry("panda_drawer", "PandaDrawer"),
+    "panda/peg": _entry("panda_peg", "PandaPeg"),
+}
 """Every task by its full name."""
 
 MODES: dict[str, str] = {

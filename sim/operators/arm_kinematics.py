@@ -1,8 +1,9 @@
 """Where an operator's hands should be, turned into joint positions.
 
 Damped least squares (Wampler 1986; Nakamura and Hanafusa 1986) with home as the posture in the null space, a few steps
-from the last answer, so that a slowly moving target is followed without jumps between branches. Robots that do not
-compensate gravity sink under their weight; the position loop's gains say how far, and that much is added.
+from the last answer, so that a slowly moving target is followed without jumps between branches. A position loop lags
+behind by its damping over its stiffness, and a robot that does not compensate gravity sinks under its weight; both are
+known, and commands lead by as much.
 """
 
 from __future__ import annotations
@@ -37,10 +38,13 @@ class ArmKinematics:
         self._model = self._robot.model
         self._data = self._mujoco.MjData(self._model)
         self._count = len(spec.joints)
+        self._dof = self._robot.dof[: self._count]
         self._home = spec.home
         self._low = self._robot.low[: self._count] + MARGIN_RAD
         self._high = self._robot.high[: self._count] - MARGIN_RAD
         self._stiffness = np.array([joint.stiffness for joint in spec.joints])
+        damping = np.array([joint.damping for joint in spec.joints]) + self._model.dof_damping[self._dof]
+        self._lag_s = damping / self._stiffness
         self._sinks = not self._model.body_gravcomp.any()
         names = spec.joint_names
         self._hands = {
@@ -75,13 +79,18 @@ class ArmKinematics:
             self._move()
         return self._q.copy()
 
-    def with_weight(self, q: np.ndarray) -> np.ndarray:
-        """Position commands that make the joints rest at ``q``, shape ``(joints,)`` [rad]."""
-        if not self._sinks:
-            return q
-        torque = np.zeros(self._model.nv)
-        self._mujoco.mj_rne(self._model, self._data, 0, torque)
-        wanted = q + torque[self._robot.dof[: self._count]] / self._stiffness
+    def commands(self, q: np.ndarray, velocity: np.ndarray) -> np.ndarray:
+        """Position commands with which the joints are at ``q`` and move on.
+
+        Args:
+            q: the last answer of :meth:`solve`, shape ``(joints,)`` [rad].
+            velocity: how fast they move, shape ``(joints,)`` [rad/s].
+        """
+        wanted = q + self._lag_s * velocity
+        if self._sinks:
+            torque = np.zeros(self._model.nv)
+            self._mujoco.mj_rne(self._model, self._data, 0, torque)
+            wanted += torque[self._dof] / self._stiffness
         return np.clip(wanted, self._low, self._high)
 
     def _step(self, hand: str, position: np.ndarray, rotation: np.ndarray) -> None:

@@ -28,8 +28,8 @@ NOISE_MEMORY = 0.95
 OPENING_STEP = 0.08
 """Largest change of a gripper's commanded opening in a control step: fingers have a largest speed."""
 
-BIAS_GAIN, BIAS_M = 0.08, 0.03
-"""Share of a resting hand's error that is added to its aim a control step, and at most so much [m]."""
+BIAS_GAIN, BIAS_M = 0.08, 0.02
+"""Share of a resting hand's error that is added to its aim a control step; neither error nor sum may be larger [m]."""
 
 
 class HandScript:
@@ -80,13 +80,15 @@ class HandScript:
         self._aim: dict[str, Pose] = {}
         self._opening: dict[str, float] = {}
         self._sent: dict[str, float] = {}
+        self._joints = np.zeros(0)
         self._state = np.zeros(0)
 
     def act(self, history: Sequence[Observation]) -> ActionChunk:
         """The next joint positions, one step of the script on."""
         self._state = history[-1].state
         if self._running is None:
-            self._arms.restart(self.see("joint_position"))
+            self._joints = self.see("joint_position").copy()
+            self._arms.restart(self._joints)
             self._aim = {hand: self._arms.pose(hand) for hand in self.hands}
             self._opening = {name: float(self.see(f"{name}_opening")[0]) for name in self._grippers}
             self._sent = dict(self._opening)
@@ -111,6 +113,10 @@ class HandScript:
         """Where a hand is told to be."""
         return self._aim[hand]
 
+    def set_aim(self, hand: str, pose: Pose) -> None:
+        """Tell a hand to be somewhere at once; for small corrections."""
+        self._aim[hand] = pose
+
     def go(
         self, targets: Mapping[str, Pose], speed: float = 0.35, *, fine: bool = False, settle_s: float = 0.5
     ) -> Iterator[None]:
@@ -118,7 +124,7 @@ class HandScript:
 
         Args:
             targets: per hand its pose.
-            speed: the fastest hand's largest [m/s]; turning, at most five times the number [rad/s].
+            speed: the fastest hand's largest [m/s]; turning, at most three times the number [rad/s].
             fine: waver less, and wait until within 2 mm instead of 10 mm.
             settle_s: wait at most so long at the end [s].
         """
@@ -126,7 +132,7 @@ class HandScript:
         turns = {hand: rotation_vector(targets[hand][1] @ starts[hand][1].T) for hand in targets}
         way = max(float(np.linalg.norm(targets[hand][0] - starts[hand][0])) for hand in targets)
         turn = max(float(np.linalg.norm(vector)) for vector in turns.values())
-        seconds = 1.875 * max(way / speed, turn / (5.0 * speed)) / self.pace
+        seconds = 1.875 * max(way / speed, turn / (3.0 * speed)) / self.pace
         count = max(1, round(seconds / self._period_s))
         self._calm, self._resting = (0.2 if fine else 1.0), False
         for step in range(1, count + 1):
@@ -169,12 +175,15 @@ class HandScript:
     def _action(self) -> np.ndarray:
         targets = {}
         for hand, (position, rotation) in self._aim.items():
-            if self._resting:
-                self._bias[hand] = np.clip(self._bias[hand] + BIAS_GAIN * self._error(hand), -BIAS_M, BIAS_M)
+            error = self._error(hand)
+            if self._resting and np.abs(error).max() < BIAS_M:
+                self._bias[hand] = np.clip(self._bias[hand] + BIAS_GAIN * error, -BIAS_M, BIAS_M)
             fresh = self._wavering.normal(0.0, self._noise_std, 3) * np.sqrt(1 - NOISE_MEMORY**2)
             self._noise[hand] = NOISE_MEMORY * self._noise[hand] + self._calm * fresh
             targets[hand] = (position + self._bias[hand] + self._noise[hand], rotation)
-        joints = self._arms.with_weight(self._arms.solve(targets))
+        before = self._joints
+        self._joints = self._arms.solve(targets)
+        joints = self._arms.commands(self._joints, (self._joints - before) / self._period_s)
         for name, wanted in self._opening.items():
             self._sent[name] += float(np.clip(wanted - self._sent[name], -OPENING_STEP, OPENING_STEP))
         openings = [self._sent[name] for name in self._grippers]

@@ -14,13 +14,3 @@ def pointing_down(yaw: float) -> np.ndarray:
 def within_quarter(yaw: float) -> float:
     """The same side of a square thing, by the turn nearest to none, in [-π/4, π/4] [rad]."""
     return float((yaw + np.pi / 4) % (np.pi / 2) - np.pi / 4)
-
-
-def pointing_along(direction: np.ndarray) -> np.ndarray:
-    """Fingers along a horizontal direction, one above the other; ``(3, 3)``.
-
-    Args:
-        direction: unit vector, shape ``(3,)``.
-    """
-    up = np.array([0.0, 0.0, 1.0])
-    return np.stack([np.cross(up, direction), up, direction], axis=1)

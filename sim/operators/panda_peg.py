@@ -18,6 +18,12 @@ GRASP_M = 0.028
 HALF_LENGTH_M = 0.05
 """Of the peg [m]."""
 
+HOLE_M = 0.06
+"""Depth of the hole [m]."""
+
+LOWERING = 0.05
+"""Mean speed of lowering [m/s]."""
+
 
 class InsertPeg(HandScript):
     """Grasps the peg near its top, turns and centres it over the hole as seen, and lowers it."""
@@ -28,6 +34,7 @@ class InsertPeg(HandScript):
         for _ in range(4):
             yield from self._align(0.012)
             yield from self._align(0.006, fine=True)
+            yield from self._centre()
             yield from self._lower()
             if self._depth() > 0.03:
                 break
@@ -59,12 +66,33 @@ class InsertPeg(HandScript):
             yield from self.go({"hand": (high, pointing_down(yaw))}, 0.4)
         yield from self.go({"hand": (p_hand, pointing_down(yaw))}, 0.2, fine=True)
 
+    def _centre(self) -> Iterator[None]:
+        """Move by what is seen until the peg is centred to a third of a millimetre."""
+        for _ in range(60):
+            aside = (self.see("hole_position") - self.see("peg_position"))[:2]
+            if np.linalg.norm(aside) < 0.0003:
+                return
+            p_hand, R_hand = self.aim("hand")
+            self.set_aim("hand", (p_hand + np.array([*(0.1 * aside), 0.0]), R_hand))
+            yield
+
     def _lower(self) -> Iterator[None]:
-        p_hand, R_hand = self.aim("hand")
+        """Lower the peg, still centring it; give up where it does not follow."""
+        start, _ = self.aim("hand")
         foot = self.see("peg_position")[2] - HALF_LENGTH_M
-        floor = self.see("hole_position")[2] - 0.06
-        down = np.array([0.0, 0.0, foot - floor - 0.002])
-        yield from self.go({"hand": (p_hand - down, R_hand)}, 0.12, fine=True, settle_s=0.3)
+        floor = self.see("hole_position")[2] - HOLE_M
+        count = max(1, round((foot - floor - 0.002) / (LOWERING * self.pace) * 50.0))
+        for step in range(1, count + 1):
+            t = step / count
+            p_hand, R_hand = self.aim("hand")
+            aside = (self.see("hole_position") - self.see("peg_position"))[:2]
+            p_hand = p_hand + np.array([*(0.1 * aside), 0.0])
+            p_hand[2] = start[2] - t**2 * (2.0 - t) * (foot - floor - 0.002)
+            self.set_aim("hand", (p_hand, R_hand))
+            if self.see("hand_position")[2] - p_hand[2] > 0.012:
+                return
+            yield
+        yield from self.wait(0.2)
 
     def _depth(self) -> float:
         """How deep the peg's foot is in the hole [m]."""

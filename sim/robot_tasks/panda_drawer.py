@@ -22,10 +22,10 @@ from robot_stack.sim.robot_tasks.workbench import (
 )
 from robot_stack.sim.robots.model import RobotModel
 from robot_stack.sim.robots.spec import RobotSpec
-from robot_stack.sim.scene import GREY, Rgba
+from robot_stack.sim.scene import GREY, Rgba, add_camera
 from robot_stack.sim.truth import Truth
 
-DEPTH_M, WIDTH_M, HEIGHT_M = 0.20, 0.30, 0.27
+DEPTH_M, WIDTH_M, HEIGHT_M = 0.20, 0.30, 0.235
 """Outer size of the cabinet [m]."""
 
 WAY_M = 0.16
@@ -34,10 +34,10 @@ WAY_M = 0.16
 OPEN_M = 0.12
 """The drawer counts as open from here [m]."""
 
-STANDOFF_M = 0.036
+STANDOFF_M = 0.048
 """From the drawer's front to the middle of its handle [m]."""
 
-HANDLE_Z_M = 0.20
+HANDLE_Z_M = 0.207
 """Height of the handle above the table [m]."""
 
 SHELL: Rgba = (0.90, 0.89, 0.86, 1.0)
@@ -50,7 +50,7 @@ class PandaDrawer:
     instruction = "open the upper drawer"
     horizon = 500
     milestones = ("reached", "grasped", "opening", "open")
-    view = "side"
+    view = "behind"
 
     def controller(self, robot: RobotModel) -> Controller:
         """Joint positions."""
@@ -59,6 +59,7 @@ class PandaDrawer:
     def furnish(self, made: Any, spec: RobotSpec) -> None:
         """Table and cabinet."""
         furnish_panda(made, spec)
+        add_camera(made, "behind", (-0.15, -1.25, TOP_M + 0.95), (0.36, 0.0, TOP_M + 0.18), fovy=48.0)
         _add_cabinet(made)
 
     def state_fields(self) -> tuple[Field, ...]:
@@ -74,7 +75,7 @@ class PandaDrawer:
         """Draw the cabinet's place, friction and colours."""
         jitter(start, rng)
         model = start.robot.model
-        angle, distance = rng.uniform(-0.28, 0.28), rng.uniform(0.60, 0.66)
+        angle, distance = rng.uniform(-0.28, 0.28), rng.uniform(0.58, 0.66)
         yaw = angle + rng.uniform(-0.15, 0.15)
         p_handle = distance * np.array([np.cos(angle), np.sin(angle)])
         into = np.array([np.cos(yaw), np.sin(yaw)])

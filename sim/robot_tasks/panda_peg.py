@@ -78,7 +78,7 @@ class PandaPeg:
     def state(self, truth: Truth) -> np.ndarray:
         """Those fields."""
         peg = pose_numbers(truth.p_world_body("peg"), truth.q_world_body("peg"))
-        hole = pose_numbers(truth.p_world_body("block") + (0.0, 0.0, BLOCK_M), truth.q_world_body("block"))
+        hole = pose_numbers(truth.p_world_body("block") + np.array([0.0, 0.0, BLOCK_M]), truth.q_world_body("block"))
         return np.concatenate([peg, hole], axis=-1)
 
     def start(self, start: Start, rng: np.random.Generator) -> None:

@@ -59,7 +59,7 @@ class PandaPickPlace:
         """Table, cube and disc."""
         furnish_panda(made, spec)
         half = HALF_M[1]
-        add_box(made, "cube", (half,) * 3, (0.5, 0.0, TOP_M + half), RED, mass=DENSITY * (2 * half) ** 3)
+        add_box(made, "cube", (half, half, half), (0.5, 0.0, TOP_M + half), RED, mass=DENSITY * (2 * half) ** 3)
         body = made.worldbody.add_body(name="disc", pos=(0.5, 0.2, TOP_M))
         cylinder = import_mujoco().mjtGeom.mjGEOM_CYLINDER
         body.add_geom(name="disc", type=cylinder, size=(0.045, 0.0008, 0.0), contype=0, conaffinity=0)
