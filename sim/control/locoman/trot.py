@@ -25,7 +25,7 @@ from robot_stack.sim.control.whole_body.qp import QpConfig
 from robot_stack.sim.control.whole_body.rotations import quaternion_from_rpy
 from robot_stack.sim.control.whole_body.tasks import OrientationTask, PositionTask, PostureTask, Task
 from robot_stack.sim.control.whole_body.whole_body import WholeBodyConfig, WholeBodyController
-from robot_stack.sim.robots.locoman import LOCOMOTION_GAINS
+from robot_stack.sim.robots.locoman import FOOT_RADIUS_M, LOCOMOTION_GAINS
 from robot_stack.sim.robots.model import RobotModel
 
 ARM_JOINTS = tuple(f"{prefix}_joint_{i}" for prefix in ("1_FR", "2_FL") for i in (1, 2, 3))
@@ -68,6 +68,9 @@ class TrotConfig:
 
     friction: float = 0.6
     """What the feet are trusted with; LocoMan's."""
+
+    fold_speed: float = 1.0
+    """The manipulators' joints go to their folded posture at most so fast [rad/s]."""
 
     leave_s: float = 0.4
     """Standing still for so long ends the mode [s]."""
@@ -118,8 +121,8 @@ class Trot:
         self._index = {name: i for i, name in enumerate(robot.spec.driven_names)}
         self._arm = np.array([self._index[name] for name in ARM_JOINTS])
         self._legs = np.array([i for name, i in self._index.items() if name.split("_")[2] in ("hip", "thigh", "calf")])
-        folded = robot.spec.home[self._arm]
-        self._folded = PostureTask(dynamics, folded, ARM_JOINTS, kp=100.0, kd=20.0)
+        self._home = robot.spec.home[self._arm]
+        self._posture = PostureTask(dynamics, self._home, ARM_JOINTS, kp=100.0, kd=20.0)
         self._stiffness = np.array([joint.stiffness for joint in robot.spec.driven])
         self._damping = np.array([joint.damping for joint in robot.spec.driven])
         self._stiffness[self._legs], self._damping[self._legs] = LOCOMOTION_GAINS
@@ -149,7 +152,7 @@ class Trot:
         self._footholds.reset(self._dynamics, feet)
         self._lift = feet.copy()
         self._landed = np.zeros(4, dtype=bool)
-        self._folded.position[:] = self._dynamics.joint_position[self._arm]
+        self._posture.position = self._dynamics.joint_position[self._arm].copy()
 
     def rest(self) -> Target:
         """Stand."""
@@ -171,7 +174,6 @@ class Trot:
         velocity, effort = np.zeros(len(position)), np.zeros(len(position))
         velocity[: self._count], effort[: self._count] = command.velocity, command.torque
         effort[self._arm] = 0.0  # the servos take positions only
-        velocity[self._arm] = 0.0
         return JointCommand(position, velocity, effort, self._stiffness, self._damping)
 
     def _foot_positions(self) -> np.ndarray:
@@ -218,7 +220,9 @@ class Trot:
     def _contacts(self) -> list[Contact]:
         config, gait = self.config, self._gait
         return [
-            Contact(foot, config.friction, max_force=max(config.full_load_n * (load if stands else 0.3), 5.0))
+            Contact(
+                foot, FOOT_RADIUS_M, config.friction, max_force=max(config.full_load_n * (load if stands else 0.3), 5.0)
+            )
             for foot, stands, landed, load in zip(self._feet, gait.stands, self._landed, gait.load, strict=True)
             if stands or landed
         ]
@@ -238,4 +242,7 @@ class Trot:
         ]
 
     def _arm_tasks(self, target: Target) -> list[Task]:
-        return [self._folded]
+        """What the manipulators do: go to their folded posture, and stay there."""
+        most = self.config.fold_speed * self._period_s
+        self._posture.position = self._posture.position + np.clip(self._home - self._posture.position, -most, most)
+        return [self._posture]
