@@ -54,7 +54,7 @@ class Floor:
             free[3:].copy(),
             moving[:3].copy(),
             moving[3:].copy(),
-            self.data.sensordata[self.robot.foot_sensors].copy(),
+            np.abs(self.data.sensordata[self.robot.foot_sensors]),
         )
 
     def apply(self, command: JointCommand) -> None:
