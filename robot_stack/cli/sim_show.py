@@ -12,7 +12,7 @@ from rich.console import Console
 
 from robot_stack.core.clock import Clock, MonotonicClock, SimulatedClock
 from robot_stack.core.episode import EpisodeContext, EpisodeResult, Step
-from robot_stack.core.errors import ConfigError, EpisodeAborted
+from robot_stack.core.errors import ConfigError, EpisodeAborted, RenderError
 from robot_stack.core.observation import Observation
 from robot_stack.core.world import World
 
@@ -121,6 +121,12 @@ class Viewer(Unseen):
         return self._window is not None and self._window.is_running()
 
     def __enter__(self) -> Viewer:
+        """Open the window.
+
+        Raises:
+            RenderError: if the display does not answer.
+        """
+        _require_window()
         import mujoco.viewer
 
         self._window = mujoco.viewer.launch_passive(self._model, self._data)
@@ -144,6 +150,22 @@ class Viewer(Unseen):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._window.close()
+
+
+def _require_window() -> None:
+    import warnings
+
+    import glfw
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        opens = glfw.init()
+    if not opens:
+        raise RenderError(
+            "no window can be opened on this display",
+            got=f"DISPLAY={os.environ.get('DISPLAY', '')} WAYLAND_DISPLAY={os.environ.get('WAYLAND_DISPLAY', '')}",
+            remedy="film it with --video FILE.mp4, or run it with --headless",
+        )
 
 
 class SlowClock(MonotonicClock):
