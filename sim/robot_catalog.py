@@ -53,6 +53,8 @@ TASKS: dict[str, TaskEntry] = {
     "panda/pick-place": _entry("panda_pick_place", "PandaPickPlace"),
     "panda/drawer": _entry("panda_drawer", "PandaDrawer"),
     "panda/peg": _entry("panda_peg", "PandaPeg"),
+    "aloha/hand-over": _entry("aloha_hand_over", "AlohaHandOver"),
+    "aloha/lift-tray": _entry("aloha_lift_tray", "AlohaLiftTray"),
 }
 """Every task by its full name."""
 

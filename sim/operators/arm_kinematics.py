@@ -24,6 +24,9 @@ DAMPING, POSTURE, STEPS, LARGEST_STEP = 0.02, 0.02, 4, 0.15
 MARGIN_RAD = 0.01
 """Kept from the joint limits."""
 
+SPEED_SHARE = 0.95
+"""Commands move at most at this share of the joints' largest velocities."""
+
 
 class ArmKinematics:
     """Joint positions for hand poses of a robot that stands on its bench.
@@ -45,18 +48,20 @@ class ArmKinematics:
         self._stiffness = np.array([joint.stiffness for joint in spec.joints])
         damping = np.array([joint.damping for joint in spec.joints]) + self._model.dof_damping[self._dof]
         self._lag_s = damping / self._stiffness
+        self._largest = SPEED_SHARE * np.array([joint.velocity for joint in spec.joints]) / spec.control_hz
         self._sinks = not self._model.body_gravcomp.any()
         names = spec.joint_names
         self._hands = {
             hand.name: (self._robot.site(hand.site), np.array([names.index(joint) for joint in hand.joints]))
             for hand in spec.end_effectors
         }
-        self._q = self._home.copy()
+        self._q, self._sent = self._home.copy(), self._home.copy()
         self.restart(self._home)
 
     def restart(self, q: np.ndarray) -> None:
         """Start from these joint positions, shape ``(joints,)`` [rad]."""
         self._q = np.clip(q, self._low, self._high)
+        self._sent = self._q.copy()
         self._move()
 
     def pose(self, hand: str) -> tuple[np.ndarray, np.ndarray]:
@@ -91,7 +96,9 @@ class ArmKinematics:
             torque = np.zeros(self._model.nv)
             self._mujoco.mj_rne(self._model, self._data, 0, torque)
             wanted += torque[self._dof] / self._stiffness
-        return np.clip(wanted, self._low, self._high)
+        step = np.clip(np.clip(wanted, self._low, self._high) - self._sent, -self._largest, self._largest)
+        self._sent = self._sent + step
+        return self._sent.copy()
 
     def _step(self, hand: str, position: np.ndarray, rotation: np.ndarray) -> None:
         site, joints = self._hands[hand]

@@ -25,6 +25,9 @@ Pose = tuple[np.ndarray, np.ndarray]
 NOISE_MEMORY = 0.95
 """How much of the noise on the aims stays from one control step to the next."""
 
+FINE = 0.05
+"""Share of the noise in fine movements."""
+
 OPENING_STEP = 0.08
 """Largest change of a gripper's commanded opening in a control step: fingers have a largest speed."""
 
@@ -39,7 +42,7 @@ class HandScript:
 
     Args:
         world: the robot and its task; its action mode must be joint positions.
-        noise_std: standard deviation of the hands' wavering in x, y and z [m]; a fifth of it in fine movements.
+        noise_std: standard deviation of the hands' wavering in x, y and z [m]; a twentieth of it in fine movements.
 
     Raises:
         ConfigError: if the world's actions are not joint positions.
@@ -134,7 +137,7 @@ class HandScript:
         turn = max(float(np.linalg.norm(vector)) for vector in turns.values())
         seconds = 1.875 * max(way / speed, turn / (3.0 * speed)) / self.pace
         count = max(1, round(seconds / self._period_s))
-        self._calm, self._resting = (0.2 if fine else 1.0), False
+        self._calm, self._resting = (FINE if fine else 1.0), False
         for step in range(1, count + 1):
             t = step / count
             share = t**3 * (10.0 - 15.0 * t + 6.0 * t**2)

@@ -79,7 +79,7 @@ def furnish_aloha(made: Any, spec: RobotSpec) -> None:
     for name, (size, place) in profiles.items():
         table.add_geom(name=name, type=mujoco.mjtGeom.mjGEOM_BOX, size=size, pos=place, rgba=BLACK)
     add_camera(made, "overhead", (0.0, 0.02, TOP_M + 1.03), (0.0, 0.0, TOP_M), fovy=58.0)
-    add_camera(made, "front", (0.0, -1.05, TOP_M + 0.72), (0.0, 0.0, TOP_M + 0.12), fovy=45.0)
+    add_camera(made, "front", (0.0, -1.25, TOP_M + 0.72), (0.0, 0.0, TOP_M + 0.16), fovy=50.0)
     add_camera(made, "side", (-0.85, -0.95, TOP_M + 0.60), (0.0, 0.0, TOP_M + 0.12), fovy=42.0)
 
 
