@@ -58,7 +58,7 @@ def make_test(stopping: Stopping, alpha: float) -> SequentialTest:
     if stopping.rule == "e-process":
         from robot_stack.evaluation.statistics.e_process import EProcess
 
-        return EProcess(alpha=alpha, alternative="two_sided")
+        return EProcess(alpha=alpha, alternative="two_sided", n_max=stopping.n_max)
     from robot_stack.evaluation.trials.fixed_number import FixedNumber
 
     return FixedNumber(stopping.n_max, alpha)

@@ -1,0 +1,1 @@
+"""Web pages that people work at; served from this machine, with a token, fetching nothing from elsewhere."""
