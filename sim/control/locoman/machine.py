@@ -4,8 +4,8 @@ Every mode begins and ends standing on four feet with the manipulators folded (:
 same: tell the mode to leave, serve it until it has left, make sure that the robot stands, enter the next. A request may
 come at any moment, also during a change; the last one counts. The numbers of the modes are LocoMan's.
 
-What the joints are told never jumps at a change: the last command of the old mode fades into the new one's. A robot that
-has tipped over is only damped, until the machine is reset.
+What the joints are told never jumps at a change: the last command of the old mode fades into the new one's. A robot
+that has tipped over is only damped, until the machine is reset.
 """
 
 from __future__ import annotations
