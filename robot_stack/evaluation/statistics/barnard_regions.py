@@ -86,13 +86,14 @@ def build_regions(n_max: int, alpha: float, spending: float = 1.0) -> Regions:
         raise ConfigError("the largest number of pairs is out of range", got=n_max, expected=f"1 to {N_MOST}")
     if not 0.1 <= spending <= 10:
         raise ConfigError("the exponent of the spending is out of range", got=spending, expected="0.1 to 10")
-    aim = alpha * (1 - 1e-7 * n_max)  # what the bound may exceed the grid by, so that one pass is enough as a rule
-    for _ in range(5):
+    excess = 1e-7 * n_max * alpha  # of the bound over the grid: a guess with which one pass is enough as a rule
+    for _ in range(8):
+        aim = alpha - excess
         thresholds, surviving = _Builder(n_max, aim, spending).run()
         size = certified_maximum(rejection_coefficients(surviving), high=0.5)
         if size.bound <= alpha:
             return Regions(n_max, alpha, spending, thresholds, size)
-        aim -= 1.5 * (size.bound - alpha)
+        excess = 1.2 * max(excess, size.bound - aim)
     raise ConfigError("no region keeps this error rate", got=alpha, remedy="choose a larger alpha")
 
 
