@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,24 +89,48 @@ class FlightRecorder:
         self._states.append(row)
         self._gains.append(self._robot.model.actuator_biasprm[:, 1:3].copy())
 
-    def dump(self, what: str) -> Path | None:
-        """Write what is remembered; returns the file, or ``None`` where nothing is to be written."""
+    def dump(self, what: str, fields: Mapping[str, np.ndarray] | None = None) -> Path | None:
+        """Write what is remembered; returns the file, or ``None`` where nothing is to be written.
+
+        Args:
+            what: what is wrong, in words.
+            fields: fields of the model that the episode changed, by name.
+        """
         if not self._folder or not self._states:
             return None
-        folder = Path(self._folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        time_s = float(self._states[-1][0])
-        path = folder / f"{self._robot.spec.name}_seed{self._seed}_{time_s:.3f}s.npz"
-        about = {"what": what, "robot": self._robot.spec.name, "seed": self._seed, "format": 1}
-        with atomic_path(path) as temporary, temporary.open("wb") as file:
-            np.savez_compressed(
-                file,
-                about=np.array(json.dumps(about)),
-                mjcf=np.array(self._robot.xml),
-                states=np.array(self._states),
-                gains=np.array(self._gains),
-            )
-        return path
+        states, gains = np.array(self._states), np.array(self._gains)
+        return write_dump(self._folder, self._robot, self._seed, what, states, gains, fields)
+
+
+def write_dump(
+    folder: str,
+    robot: RobotModel,
+    seed: int,
+    what: str,
+    states: np.ndarray,
+    gains: np.ndarray,
+    fields: Mapping[str, np.ndarray] | None = None,
+) -> Path:
+    """Write the last moments of a simulation to a file that :func:`read_dump` reads.
+
+    Args:
+        folder: where; made if it is not there.
+        robot: the scene.
+        seed: of the episode.
+        what: what is wrong, in words.
+        states: ``mjSTATE_INTEGRATION`` rows before each tick, shape ``(ticks, size)``.
+        gains: bias parameters 1 and 2 of every actuator at each tick, shape ``(ticks, nu, 2)``.
+        fields: fields of the model that the episode changed, by name.
+    """
+    place = Path(folder)
+    place.mkdir(parents=True, exist_ok=True)
+    path = place / f"{robot.spec.name}_seed{seed}_{float(states[-1][0]):.3f}s.npz"
+    about = {"what": what, "robot": robot.spec.name, "seed": seed, "format": 1}
+    arrays: dict[str, Any] = {f"model.{name}": values for name, values in (fields or {}).items()}
+    arrays |= {"about": np.array(json.dumps(about)), "mjcf": np.array(robot.xml), "states": states, "gains": gains}
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, **arrays)
+    return path
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,11 +168,20 @@ def read_dump(path: Path) -> Dump:
         with np.load(path, allow_pickle=False) as file:
             about = json.loads(str(file["about"]))
             model = mujoco.MjModel.from_xml_string(str(file["mjcf"]))
+            _change(model, {name.removeprefix("model."): file[name] for name in file if name.startswith("model.")})
             dump = Dump(about, model, file["states"], file["gains"])
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, KeyError, ValueError, AttributeError, zipfile.BadZipFile) as error:
         raise DatasetError(
             "a physics dump cannot be read", where=path, got=f"{type(error).__name__}: {error}"
         ) from error
     if dump.states.shape[1:] != (mujoco.mj_stateSize(model, mujoco.mjtState.mjSTATE_INTEGRATION),):
         raise DatasetError("a physics dump does not fit its own model", where=path, got=dump.states.shape)
     return dump
+
+
+def _change(model: Any, fields: Mapping[str, np.ndarray]) -> None:
+    for name, values in fields.items():
+        getattr(model, name)[:] = values
+    if fields:
+        mujoco = import_mujoco()
+        mujoco.mj_setConst(model, mujoco.MjData(model))

@@ -10,13 +10,16 @@ from gymnasium import spaces
 
 from robot_stack.core.observation import Observation
 from robot_stack.core.world import World
+from robot_stack.sim.blow_up import PhysicsError
 
 
 class WorldEnv(gymnasium.Env):
     """Steps a world: state (and images) out, actions in physical units in.
 
     The observation is the state vector, float64 of shape ``(state_size,)``; with cameras it is a Dict of ``"state"``
-    and one uint8 image per camera. ``info`` holds ``is_success``, which ``milestones`` hold, and the ``interventions``.
+    and one uint8 image per camera. ``info`` holds ``is_success``, which ``milestones`` hold, the ``interventions``,
+    whether there were any (``limited``), and whether the simulation blew up (``invalid``). A blow-up truncates the
+    episode with reward 0: the last sound observation stands for the final one, and ``blow_up`` says what happened.
 
     Args:
         world: closed when the environment is closed.
@@ -30,6 +33,7 @@ class WorldEnv(gymnasium.Env):
         self._terminate = terminate_on_success
         self._camera = render_camera
         self._steps = 0
+        self._seen: Observation
         body = world.robot.embodiment
         self.metadata = {"render_modes": ["rgb_array"] if render_camera else [], "render_fps": round(body.control_hz)}
         self.render_mode = "rgb_array" if render_camera else None
@@ -46,20 +50,25 @@ class WorldEnv(gymnasium.Env):
         super().reset(seed=seed)
         episode = int(self.np_random.integers(2**31)) if seed is None else seed
         self._steps = 0
-        seen = self.world.task.reset(self.world.robot, episode)
+        seen = self._seen = self.world.task.reset(self.world.robot, episode)
         return self._observation(seen), {"seed": episode}
 
     def step(self, action: np.ndarray) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """One control step."""
         robot, task = self.world.robot, self.world.task
-        receipt = robot.command(np.asarray(action, dtype=np.float64))
-        seen = robot.observe()
+        try:
+            receipt = robot.command(np.asarray(action, dtype=np.float64))
+        except PhysicsError as error:
+            return self._observation(self._seen), 0.0, False, True, self._blown(error)
+        seen = self._seen = robot.observe()
         score = task.score(seen, receipt)
         self._steps += 1
         info = {
             "is_success": score.success,
             "milestones": dict(zip(task.milestones, score.milestones, strict=True)),
             "interventions": tuple(f"{i.reason}: {i.detail}" for i in receipt.interventions),
+            "limited": bool(receipt.interventions),
+            "invalid": False,
         }
         terminated = score.terminated or (self._terminate and score.success)
         return self._observation(seen), float(score.reward), terminated, self._steps >= task.horizon, info
@@ -72,6 +81,11 @@ class WorldEnv(gymnasium.Env):
     def close(self) -> None:
         """Close the world; idempotent."""
         self.world.close()
+
+    def _blown(self, error: PhysicsError) -> dict[str, Any]:
+        milestones = dict.fromkeys(self.world.task.milestones, False)
+        told = {"is_success": False, "milestones": milestones, "interventions": (), "limited": False, "invalid": True}
+        return {**told, "blow_up": str(error)}
 
     def _observation(self, seen: Observation) -> Any:
         state = seen.state.astype(np.float64)

@@ -202,7 +202,7 @@ class MujocoRobot:
         self._observation = None
         wrong = what_blew_up(self.data)
         if wrong:
-            raise PhysicsError(wrong, self._recorder.dump(wrong))
+            raise PhysicsError(wrong, self._recorder.dump(wrong, self._pristine.changed))
         sent = np.clip(asked, *self._embodiment.action_limits) if self._disturbances.delays else accepted.action
         return Receipt(sent, _once_each(interventions), self._steps / self._hz)
 

@@ -43,6 +43,11 @@ class PristineModel:
         if derives(self._model, (*(change.field for change in changes), *factors)):
             self._derive()
 
+    @property
+    def changed(self) -> dict[str, np.ndarray]:
+        """The fields that differ from the compiled model, as they are now; without colours."""
+        return {name: getattr(self._model, name).copy() for name in self._kept if not name.endswith("rgba")}
+
     def restore(self) -> None:
         """Undo every change since the last call."""
         for field, values in self._kept.items():
