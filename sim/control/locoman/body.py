@@ -84,6 +84,8 @@ class LocoManBody:
         """Frames at the feet's centres, FR, FL, RR, RL."""
         self.hands = tuple(self.dynamics.site(hand.site) for hand in spec.end_effectors)
         """Frames of the hands, right, left."""
+        self.shoulders = tuple(self.dynamics.body(name) for name in ("1_FR_thigh", "2_FL_thigh"))
+        """Frames at the front thigh joints, right, left."""
         self.limbs = tuple(tuple(spec.joint_names.index(joint) for joint in hand.joints) for hand in spec.end_effectors)
         """Places of the joints of the front limbs, leg then manipulator, right, left."""
         kp, kd = MANIPULATION_GAINS

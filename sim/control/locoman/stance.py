@@ -63,9 +63,7 @@ class TrunkReference:
         self._stance = stance
         com, base = stance.from_world(dynamics.com), stance.from_world(dynamics.position(dynamics.base))
         self._place = SmoothVector(np.array((com[0], com[1], base[2])), self.limits.speed, bandwidth=12.0)
-        self._turn = SmoothRotation(
-            self._body.base_orientation, self.limits.turn_speed, bandwidth=12.0
-        )
+        self._turn = SmoothRotation(self._body.base_orientation, self.limits.turn_speed, bandwidth=12.0)
 
     def follow(self, hold: np.ndarray, pitch: float, target: Target, period_s: float) -> None:
         """Go after a target for one tick.
@@ -78,7 +76,7 @@ class TrunkReference:
         """
         stance, reach, turn = self._stance, np.array(self.limits.position), np.array(self.limits.rpy)
         offset = np.minimum(np.maximum(target.body_position, -reach), reach)
-        rpy = np.minimum(np.maximum(target.body_rpy, -turn), turn) + (0.0, pitch, 0.0)
+        rpy = np.minimum(np.maximum(target.body_rpy, -turn), turn) + np.array((0.0, pitch, 0.0))
         self._place.follow(hold + offset, period_s)
         self._turn.follow(product(stance.quaternion, quaternion_from_rpy(rpy)), period_s)
         self.com.position = self.height.position = stance.to_world(self._place.value)
