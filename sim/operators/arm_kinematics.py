@@ -70,19 +70,30 @@ class ArmKinematics:
         return self._data.site_xpos[site].copy(), self._data.site_xmat[site].reshape(3, 3).copy()
 
     def solve(self, targets: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-        """Joint positions for hand poses in the world; the nearest to be had where they are out of reach.
+        """Joint positions for hand poses in the world, one control step later; the nearest to be had out of reach.
 
         Args:
             targets: per hand position ``(3,)`` [m] and rotation matrix ``(3, 3)``.
 
         Returns:
-            Shape ``(joints,)`` [rad], within the limits.
+            Shape ``(joints,)`` [rad], within the limits of position and speed; see :meth:`behind`.
         """
+        before = self._q.copy()
         for _ in range(STEPS):
             for hand, (position, rotation) in targets.items():
                 self._step(hand, position, rotation)
+            self._q = before + np.clip(self._q - before, -self._largest, self._largest)
             self._move()
         return self._q.copy()
+
+    def behind(self, targets: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> float:
+        """How far the last answer is from hand poses: the worst hand's error [m], a radian counting as 0.1 m."""
+        worst = 0.0
+        for hand, (position, rotation) in targets.items():
+            here, turn = self.pose(hand)
+            angle = float(np.linalg.norm(rotation_vector(rotation @ turn.T)))
+            worst = max(worst, float(np.linalg.norm(position - here)), 0.1 * angle)
+        return worst
 
     def commands(self, q: np.ndarray, velocity: np.ndarray) -> np.ndarray:
         """Position commands with which the joints are at ``q`` and move on.

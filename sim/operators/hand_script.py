@@ -28,6 +28,9 @@ NOISE_MEMORY = 0.95
 FINE = 0.05
 """Share of the noise in fine movements."""
 
+BEHIND_M, PATIENCE_S = 0.003, 2.0
+"""A movement waits while the joints, at their largest speeds, are so far behind the aims [m]; so long at most [s]."""
+
 OPENING_STEP = 0.08
 """Largest change of a gripper's commanded opening in a control step: fingers have a largest speed."""
 
@@ -81,6 +84,7 @@ class HandScript:
         self._resting = True
         self._running: Iterator[None] | None = None
         self._aim: dict[str, Pose] = {}
+        self._told: dict[str, Pose] = {}
         self._opening: dict[str, float] = {}
         self._sent: dict[str, float] = {}
         self._joints = np.zeros(0)
@@ -138,7 +142,11 @@ class HandScript:
         seconds = 1.875 * max(way / speed, turn / (3.0 * speed)) / self.pace
         count = max(1, round(seconds / self._period_s))
         self._calm, self._resting = (FINE if fine else 1.0), False
+        patience = round(PATIENCE_S / self._period_s)
         for step in range(1, count + 1):
+            while patience and self._arms.behind(self._told) > BEHIND_M:
+                patience -= 1
+                yield
             t = step / count
             share = t**3 * (10.0 - 15.0 * t + 6.0 * t**2)
             for hand, (position, _) in targets.items():
@@ -185,6 +193,7 @@ class HandScript:
             self._noise[hand] = NOISE_MEMORY * self._noise[hand] + self._calm * fresh
             targets[hand] = (position + self._bias[hand] + self._noise[hand], rotation)
         before = self._joints
+        self._told = targets
         self._joints = self._arms.solve(targets)
         joints = self._arms.commands(self._joints, (self._joints - before) / self._period_s)
         for name, wanted in self._opening.items():
