@@ -25,6 +25,10 @@ class Truth:
         self._model, self._source = model, source
         self._numbers: dict[tuple[str, str], int] = {}
 
+    def time_s(self) -> np.ndarray:
+        """Simulated time since the episode began, shape ``(...)`` [s]."""
+        return np.asarray(self._source.time)
+
     def p_world_body(self, name: str) -> np.ndarray:
         """Position of a body's frame in the world, shape ``(..., 3)`` [m]."""
         return self._source.xpos[..., self._number("body", name), :]
