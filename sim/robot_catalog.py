@@ -55,6 +55,8 @@ TASKS: dict[str, TaskEntry] = {
     "panda/peg": _entry("panda_peg", "PandaPeg"),
     "aloha/hand-over": _entry("aloha_hand_over", "AlohaHandOver"),
     "aloha/lift-tray": _entry("aloha_lift_tray", "AlohaLiftTray"),
+    "locoman/stand": TaskEntry(f"{_PLACES[0]}.stand:locoman_stand"),
+    "g1/stand": TaskEntry(f"{_PLACES[0]}.stand:g1_stand"),
 }
 """Every task by its full name."""
 
