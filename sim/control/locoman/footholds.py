@@ -51,19 +51,17 @@ class Footholds:
     def __init__(self, config: FootholdConfig, gait: GaitConfig) -> None:
         self.config = config
         self._gait = gait
-        self._hips = np.array(HIPS)
-        self._shift = np.zeros(2)
+        self._hips = HIPS
 
-    def reset(self, dynamics: Dynamics, feet: np.ndarray) -> None:
+    def reset(self, dynamics: Dynamics) -> None:
         """Take over where the centre of mass lies in the trunk.
 
         Args:
             dynamics: at the robot's state, standing.
-            feet: their centres, FR, FL, RR, RL, shape ``(4, 3)`` [m].
         """
         offset = dynamics.com - dynamics.position(dynamics.base)
-        self._shift = _turned(yaw_of(dynamics.rotation(dynamics.base)), -1) @ offset[:2]
-        self._shift[1] = 0.0
+        shift, _ = _rotated(-yaw_of(dynamics.rotation(dynamics.base)), (float(offset[0]), float(offset[1])))
+        self._hips = tuple((x + shift, y) for x, y in HIPS)
 
     def are_home(self, feet: np.ndarray, dynamics: Dynamics) -> bool:
         """Whether every foot is near to under its hip.
@@ -72,43 +70,50 @@ class Footholds:
             feet: their centres, shape ``(4, 3)`` [m].
             dynamics: at the robot's state.
         """
-        base = dynamics.position(dynamics.base)
-        local = (feet[:, :2] - base[:2]) @ _turned(yaw_of(dynamics.rotation(dynamics.base)))
-        away = local - self._hips
-        return bool((np.hypot(away[:, 0], away[:, 1]) < self.config.home_m).all())
+        x, y, _ = dynamics.position(dynamics.base).tolist()
+        heading, near = yaw_of(dynamics.rotation(dynamics.base)), self.config.home_m
+        for hip, foot in zip(HIPS, feet.tolist(), strict=True):
+            local = _rotated(-heading, (foot[0] - x, foot[1] - y))
+            if math.hypot(local[0] - hip[0], local[1] - hip[1]) >= near:
+                return False
+        return True
 
-    def goals(self, walk: Walk, dynamics: Dynamics, swing: np.ndarray, floor_m: float) -> np.ndarray:
-        """Landing places.
+    def goal(self, leg: int, walk: Walk, dynamics: Dynamics, swing: float, floor_m: float) -> np.ndarray:
+        """Where one foot lands.
 
         Args:
+            leg: 0 … 3 for FR, FL, RR, RL.
             walk: the commanded motion.
             dynamics: at the robot's state.
-            swing: how far each foot is on its way, 0 … 1, shape ``(4,)``.
+            swing: how far the foot is on its way, 0 … 1.
             floor_m: height of standing feet's centres [m].
 
         Returns:
-            In the world, shape ``(4, 3)`` [m].
+            In the world, shape ``(3,)`` [m].
         """
         config, gait = self.config, self._gait
         base, heading = dynamics.position(dynamics.base), yaw_of(dynamics.rotation(dynamics.base))
-        moving = dynamics.velocity[:2]
-        half = 0.5 * gait.stance_s
-        goals = np.empty((4, 3))
-        goals[:, 2] = floor_m - config.settle_m
-        for i in range(4):
-            left_s = (1.0 - swing[i]) * gait.swing_s
-            ahead = heading + walk.yaw_rate * (left_s + half)
-            hip = _turned(heading + walk.yaw_rate * left_s) @ (self._hips[i] + self._shift)
-            mid = _turned(ahead) @ (self._hips[i] + self._shift)
-            reach = moving * half + config.feedback_s * (moving - walk.velocity[:2]) + (mid - hip)
-            local = _turned(heading, -1) @ reach
-            limit = np.array(config.reach_m)
-            reach = _turned(heading) @ np.minimum(np.maximum(local, -limit), limit)
-            goals[i, :2] = base[:2] + moving * left_s + hip + reach
-        return goals
+        left_s, half = (1.0 - swing) * gait.swing_s, 0.5 * gait.stance_s
+        hip = _rotated(heading + walk.yaw_rate * left_s, self._hips[leg])
+        mid = _rotated(heading + walk.yaw_rate * (left_s + half), self._hips[leg])
+        x, y, _ = dynamics.velocity[:3].tolist()
+        wanted_x, wanted_y, _ = walk.velocity.tolist()
+        reach_x = x * half + config.feedback_s * (x - wanted_x) + mid[0] - hip[0]
+        reach_y = y * half + config.feedback_s * (y - wanted_y) + mid[1] - hip[1]
+        along, across = _rotated(-heading, (reach_x, reach_y))
+        most_along, most_across = config.reach_m
+        along, across = min(max(along, -most_along), most_along), min(max(across, -most_across), most_across)
+        reach = _rotated(heading, (along, across))
+        return np.array(
+            (
+                base[0] + x * left_s + hip[0] + reach[0],
+                base[1] + y * left_s + hip[1] + reach[1],
+                floor_m - config.settle_m,
+            )
+        )
 
 
-def _turned(angle: float, sign: int = 1) -> np.ndarray:
-    """Rotation in the plane, or its inverse."""
-    cosine, sine = math.cos(angle), sign * math.sin(angle)
-    return np.array(((cosine, -sine), (sine, cosine)))
+def _rotated(angle: float, point: tuple[float, float]) -> tuple[float, float]:
+    """A point turned in the plane."""
+    cosine, sine = math.cos(angle), math.sin(angle)
+    return cosine * point[0] - sine * point[1], sine * point[0] + cosine * point[1]

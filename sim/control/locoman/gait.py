@@ -54,7 +54,6 @@ class Gait:
 
     def __init__(self, config: GaitConfig) -> None:
         self.config = config
-        self._offsets = np.array(config.offsets)
         self.stop()
 
     def start(self) -> None:
@@ -92,10 +91,13 @@ class Gait:
             self.load = np.ones(4)
             """Share of its full load that each foot may bear, 0 … 1, shape ``(4,)``."""
             return
-        phase = (self._time_s / config.period_s + self._offsets) % 1.0
-        self.stands = phase < config.duty
-        self.swing = np.where(self.stands, 0.0, (phase - config.duty) / (1.0 - config.duty))
-        since, until = phase * config.period_s, (config.duty - phase) * config.period_s
-        stood = self._time_s < (1.0 - self._offsets) * config.period_s  # has not swung yet, so need not take up load
-        rising = np.where(stood, 1.0, since / config.load_s)
-        self.load = np.where(self.stands, np.clip(np.minimum(rising, until / config.load_s), 0.0, 1.0), 0.0)
+        period = config.period_s
+        for leg, offset in enumerate(config.offsets):
+            phase = (self._time_s / period + offset) % 1.0
+            stands = phase < config.duty
+            # a foot that has not swung yet need not take up its load
+            since = config.load_s if self._time_s < (1.0 - offset) * period else phase * period
+            until = (config.duty - phase) * period
+            self.stands[leg] = stands
+            self.swing[leg] = 0.0 if stands else (phase - config.duty) / (1.0 - config.duty)
+            self.load[leg] = min(since, until, config.load_s) / config.load_s if stands else 0.0

@@ -106,6 +106,10 @@ class LocoManipulation(Trot):
     def _arms_folded(self) -> bool:
         return self._folding and self._share >= 1.0
 
+    def _openings(self, asked: np.ndarray) -> np.ndarray:
+        """As asked once the manipulators are out."""
+        return asked if self.ready else super()._openings(asked)
+
     def _arm_tasks(self, target: Target) -> list[Task]:
         if self._share < 1.0 or self._folding:
             self._posture.position = self._start + eased(self._share) * (self._goal - self._start)

@@ -72,6 +72,9 @@ class TrotConfig:
     fold_speed: float = 1.0
     """The manipulators' joints go to their folded posture at most so fast [rad/s]."""
 
+    folded_opening: float = 0.15
+    """Grippers of folded manipulators open at most so far, 0 … 1: further, the inner jaw meets the calf."""
+
     leave_s: float = 0.4
     """Standing still for so long ends the mode [s]."""
 
@@ -149,7 +152,7 @@ class Trot:
         feet = self._foot_positions()
         self._floor_m = float(np.mean(feet[:, 2]))
         self._walk.reset(self._dynamics, self._floor_m)
-        self._footholds.reset(self._dynamics, feet)
+        self._footholds.reset(self._dynamics)
         self._lift = feet.copy()
         self._landed = np.zeros(4, dtype=bool)
         self._posture.position = self._dynamics.joint_position[self._arm].copy()
@@ -169,8 +172,8 @@ class Trot:
         self._follow(target)
         self._schedule(feet, state.foot_force)
         contacts = self._contacts()
-        command = self._body.solve(contacts, self._levels(feet, target))
-        position = np.concatenate((command.position, self._grippers.joints(target.grippers)))
+        command = self._body.solve(contacts, self._levels(target))
+        position = np.concatenate((command.position, self._grippers.joints(self._openings(target.grippers))))
         velocity, effort = np.zeros(len(position)), np.zeros(len(position))
         velocity[: self._count], effort[: self._count] = command.velocity, command.torque
         effort[self._arm] = 0.0  # the servos take positions only
@@ -198,7 +201,7 @@ class Trot:
         """Let the gait go on, start or stop it, and take note of feet that leave the floor or land early."""
         gait, walk = self._gait, self._walk
         stood = gait.stands.copy()
-        fine = self._footholds.are_home(feet, self._dynamics) and walk.is_still
+        fine = walk.is_still and self._footholds.are_home(feet, self._dynamics)
         if gait.stepping and gait.all_stand and fine:
             gait.stop()
         elif not gait.stepping and not fine:
@@ -217,6 +220,10 @@ class Trot:
     def _arms_folded(self) -> bool:
         return True
 
+    def _openings(self, asked: np.ndarray) -> np.ndarray:
+        """Jaws of a folded manipulator must not open against the calf."""
+        return np.minimum(asked, self.config.folded_opening)
+
     def _contacts(self) -> list[Contact]:
         config, gait = self.config, self._gait
         return [
@@ -227,12 +234,13 @@ class Trot:
             if stands or landed
         ]
 
-    def _levels(self, feet: np.ndarray, target: Target) -> list[list[Task]]:
+    def _levels(self, target: Target) -> list[list[Task]]:
         swinging = [i for i in range(4) if not (self._gait.stands[i] or self._landed[i])]
-        goals = self._footholds.goals(self._walk, self._dynamics, self._gait.swing, self._floor_m)
-        duration = self.config.gait.swing_s
+        duration, height = self.config.gait.swing_s, self.config.swing_height_m
         for i in swinging:
-            motion = swing_motion(self._lift[i], goals[i], self.config.swing_height_m, self._gait.swing[i], duration)
+            share = float(self._gait.swing[i])
+            goal = self._footholds.goal(i, self._walk, self._dynamics, share, self._floor_m)
+            motion = swing_motion(self._lift[i], goal, height, share, duration)
             step = self._steps[i]
             step.position, step.velocity, step.acceleration = motion.position, motion.velocity, motion.acceleration
         return [
@@ -244,5 +252,7 @@ class Trot:
     def _arm_tasks(self, target: Target) -> list[Task]:
         """What the manipulators do: go to their folded posture, and stay there."""
         most = self.config.fold_speed * self._period_s
-        self._posture.position = self._posture.position + np.clip(self._home - self._posture.position, -most, most)
+        self._posture.position = self._posture.position + np.minimum(
+            np.maximum(self._home - self._posture.position, -most), most
+        )
         return [self._posture]
