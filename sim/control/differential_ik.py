@@ -3,22 +3,22 @@
 Each step solves one quadratic programme for the joints' change ``d`` within a period, as mink does (Zakka 2024), here
 written directly on DAQP (Arnström, Bemporad and Axehill 2022)::
 
-    minimise    |W (J d - e)|^2 + mu |d - d0|^2
+    minimise    |W (J d - e)|^2 - d^T B d + mu |d - d0|^2
     subject to  low - q <= d <= high - q,  |d| <= velocity * period,
                 -n J_n d <= share * (distance - clearance)   for every pair of links that is near
 
 - ``e`` is the way to the target, shortened to what hands may do in one period; a radian counts as
   ``rotation_weight_m``. Position and rotation are shortened by the same factor: they arrive together, on a straight
   line, and where the target cannot be reached the nearest pose does not depend on the shortening.
-- ``mu`` is a damping times ``|e|``: what Gauss and Newton neglect is the curvature of the kinematics times the error
-  that remains (compare Sugihara, T-RO 2011, whose damping grows with the error squared). Convergence near a reachable
-  target stays quadratic.
+- ``B`` is how the hands' motion bends along the part of ``e`` that will remain, which Gauss and Newton neglect: without
+  it arms chatter at singularities and out of reach. Directions that would bend away are made convex.
+- ``mu`` is a damping times ``|e|`` (compare Sugihara, T-RO 2011); convergence near a reachable target stays quadratic.
 - ``d0`` leads to the posture, in the null space of ``J``: it costs no accuracy of the hands.
 
-Each step is tried on the exact kinematics. Where they depart from the linear model (at singularities, out of reach),
-the hands would be farther away than before, or links nearer than allowed, the programme is solved again with more
-damping; if none will do, nothing moves. So there is no overshoot and no oscillation. Joints never move farther than
-their speed allows, so an arm never jumps from one branch of solutions to another.
+Each step is tried on the exact kinematics. Where it brings much less than the programme promised, or links nearer than
+allowed, the programme is solved again with more damping; if none will do, nothing moves. The distance that is left
+never grows. Joints never move farther than their speed allows, so an arm never jumps from one branch of solutions to
+another.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from robot_stack.core.errors import ConfigError, MissingExtraError, NonFiniteError, ShapeError
-from robot_stack.sim.control.hand_kinematics import HandKinematics, HandPoses, Proximity
+from robot_stack.sim.control.hand_kinematics import HandKinematics, HandPoses, Proximity, checked_poses
 from robot_stack.sim.robots.spec import RobotSpec
 
 _BOUND = 1e30
 _ENOUGH = 3e-4
-_ROUGH = 2e-5
+_BENT = 0.1
 
 
 @dataclass(frozen=True)
@@ -49,15 +49,14 @@ class IkConfig:
     rotation_weight_m: float = 0.25
     """An error of one radian counts as much as one of so many metres; small: position comes first."""
 
-    damping_m: tuple[float, ...] = (0.01, 0.3, 3.0, 30.0)
-    """Damping per error, tried one after the other until a step does no harm [m]. The second is about the curvature of
-    an arm's kinematics: how far a hand's path bends away from its tangent, per radian squared."""
+    damping_m: tuple[float, ...] = (0.003, 0.1, 1.0, 10.0)
+    """Damping per error, tried one after the other until a step does no harm [m]."""
 
     least_damping: float = 1e-5
     """Damping that is always there [m²]."""
 
-    trust: float = 0.3
-    """A step is taken when the exact motion of the hands differs from the linear model's by at most this share."""
+    kept_promise: float = 0.5
+    """A step is taken when it brings at least this share of what the programme promised, in (0, 1)."""
 
     posture_rate: float = 0.5
     """How fast the posture is approached where the hands leave freedom [1/s]; 0 for not at all."""
@@ -66,7 +65,7 @@ class IkConfig:
     """Share of the joints' largest speeds that is used, in (0, 1]."""
 
     clearance_m: float = 0.01
-    """Links of the robot come no nearer to each other than this [m]."""
+    """Links of the robot come no nearer to each other than this [m], or than at home less :attr:`spare_m`."""
 
     spare_m: float = 0.002
     """Pairs are led to this much more than the clearance, so that links can slide past each other [m]."""
@@ -78,8 +77,8 @@ class IkConfig:
     """A pair may use up this share of the distance it has left in one step, in (0, 1]."""
 
     def __post_init__(self) -> None:
-        positive = (self.linear_speed, self.angular_speed, self.rotation_weight_m, self.least_damping, self.trust)
-        shares = (self.velocity_share, self.approach_share)
+        positive = (self.linear_speed, self.angular_speed, self.rotation_weight_m, self.least_damping)
+        shares = (self.velocity_share, self.approach_share, self.kept_promise)
         if not all(0 < value < np.inf for value in positive) or not all(0 < share <= 1 for share in shares):
             raise ConfigError("speeds, weights and shares of inverse kinematics must be positive", got=self)
         least = min(self.posture_rate, self.clearance_m, self.spare_m, self.watch_m, *self.damping_m, 0.0)
@@ -105,6 +104,34 @@ class IkStep:
 
     largest_change: float
     """Of any joint in this step [rad or m]; 0 where every step would have done harm."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Local:
+    """What is known at the start of a step."""
+
+    joints: np.ndarray
+    """Of all joints of the spec."""
+
+    poses: HandPoses
+    error: np.ndarray
+    """To the target, ``(hands, 6)``."""
+
+    way: np.ndarray
+    """The part of it that is asked for now, weighted, flat."""
+
+    jacobian: np.ndarray
+    """Weighted likewise."""
+
+    bend: np.ndarray
+    near: Proximity
+    outside: bool
+    """A joint is outside its limits."""
+
+    def promise(self, change: np.ndarray) -> float:
+        """By how much the squared distance to ``way`` falls, by the quadratic model."""
+        left = self.way - self.jacobian @ change
+        return float(self.way @ self.way - left @ left + change @ self.bend @ change)
 
 
 class DifferentialIk:
@@ -153,7 +180,7 @@ class DifferentialIk:
         self._weight = weight
         self._identity = np.eye(len(self._joints))
         self._at = np.full(self._size, np.nan)
-        self._near: Proximity = Proximity(np.empty(0), np.empty((0, len(self._joints))), ())
+        self._near: Proximity = self.kinematics.proximity()
 
     def forward(self, joint_position: np.ndarray) -> HandPoses:
         """Where the hands are.
@@ -182,16 +209,13 @@ class DifferentialIk:
         """
         start = self._checked(joint_position)
         target = checked_poses(target, len(self.kinematics.hands))
-        self._place(start)
-        near, poses, jacobian = self._near, self.kinematics.poses(), self.kinematics.jacobian().copy()
-        error = self.kinematics.errors(target)
+        local = self._look(start, target)
         for rung, damping in enumerate(self.config.damping_m):
-            change = self._programme(start, error, jacobian, near, damping, posture=rung < 2)
-            taken = self._try(start, change, target, error, poses, jacobian, near)
+            taken = self._try(local, self._programme(local, damping, posture=rung < 2), target)
             if taken is not None:
                 return taken
         self._place(start)
-        return _step(start.copy(), error, 0.0)
+        return _step(start.copy(), local.error, 0.0)
 
     def reach(
         self,
@@ -239,23 +263,32 @@ class DifferentialIk:
             self._near = self.kinematics.proximity()
             self._at = np.array(joint_position)
 
-    def _programme(
-        self, start: np.ndarray, error: np.ndarray, jacobian: np.ndarray, near: Proximity, damping: float, posture: bool
-    ) -> np.ndarray:
+    def _look(self, start: np.ndarray, target: HandPoses) -> _Local:
+        self._place(start)
+        kinematics, weight = self.kinematics, self._weight
+        error, moving = kinematics.errors(target), start[self._joints]
+        way = weight * self._shortened(error)
+        jacobian = weight.reshape(-1)[:, None] * kinematics.jacobian()
+        outside = bool(((moving < kinematics.low) | (moving > kinematics.high)).any())
+        way = way.reshape(-1)
+        gram = jacobian @ jacobian.T
+        gram.flat[:: len(gram) + 1] += _BENT * float(np.sqrt(way @ way)) + self.config.least_damping
+        remains = way - jacobian @ (jacobian.T @ np.linalg.solve(gram, way))
+        bend = kinematics.bend(weight * remains.reshape(weight.shape))
+        return _Local(start, kinematics.poses(), error, way, jacobian, bend, self._near, outside)
+
+    def _programme(self, local: _Local, damping: float, *, posture: bool) -> np.ndarray:
         """The change of the joints that move, shape ``(joints,)``."""
-        config, weight = self.config, self._weight
-        wanted = (weight * self._shortened(error)).reshape(-1)
-        weighted = weight.reshape(-1)[:, None] * jacobian
-        mu = config.least_damping + damping * float(np.sqrt(wanted @ wanted))
-        quadratic = weighted.T @ weighted
-        quadratic.flat[:: len(quadratic) + 1] += mu
-        linear = -weighted.T @ wanted
+        config, way, near = self.config, local.way, local.near
+        moving = local.joints[self._joints]
+        mu = config.least_damping + damping * float(np.sqrt(way @ way))
+        quadratic = _convex(local.jacobian.T @ local.jacobian - local.bend, mu)
+        linear = -local.jacobian.T @ way
         if posture and config.posture_rate > 0:
-            linear -= mu * self._towards_posture(start[self._joints], weighted)
-        low, high = self._interval(start[self._joints])
+            linear -= mu * self._towards_posture(moving, local.jacobian)
+        low, high = self._interval(moving)
         rows = near.jacobian
-        spare = near.distance_m - config.clearance_m - config.spare_m
-        room = config.approach_share * np.maximum(spare, -config.spare_m)
+        room = config.approach_share * np.maximum(near.distance_m - self._wanted_m(near), -config.spare_m)
         upper, sense = (
             np.concatenate((high, np.full(len(rows), _BOUND))),
             np.zeros(len(low) + len(rows), dtype=np.int32),
@@ -289,72 +322,56 @@ class DifferentialIk:
         high = np.maximum(np.minimum(kinematics.high - joints, reach), -reach)
         return low, high
 
-    def _try(
-        self,
-        start: np.ndarray,
-        change: np.ndarray,
-        target: HandPoses,
-        before: np.ndarray,
-        poses: HandPoses,
-        jacobian: np.ndarray,
-        near: Proximity,
-    ) -> IkStep | None:
+    def _try(self, local: _Local, change: np.ndarray, target: HandPoses) -> IkStep | None:
         """The step, if it does no harm."""
-        kinematics, joints = self.kinematics, start.copy()
+        kinematics, joints = self.kinematics, local.joints.copy()
         moved = joints[self._joints] + change
-        outside = self._outside(start)
-        if not outside:  # rounding must not carry a joint over its limit
+        if not local.outside:  # rounding must not carry a joint over its limit
             moved = np.minimum(np.maximum(moved, kinematics.low), kinematics.high)
         joints[self._joints] = moved
         self._place(joints)
         after = kinematics.errors(target)
-        if not outside:
-            linear = (jacobian @ change).reshape(before.shape)
-            bent = self._distance(kinematics.errors(poses) + linear)
-            if bent > self.config.trust * self._distance(linear) + _ROUGH:
-                return None
-            if self._distance(after) > max(self._distance(before) * (1 + 1e-9), _ENOUGH):
-                return None
-            if self._near.least_m < min(self.config.clearance_m, near.least_m) - 1e-9:
-                return None
+        if not local.outside and not (self._is_progress(local, change, after) and self._is_apart(local)):
+            return None
         return _step(joints, after, float(np.abs(change).max()))
+
+    def _is_progress(self, local: _Local, change: np.ndarray, after: np.ndarray) -> bool:
+        """Whether the hands are near already, or the exact motion keeps what the programme promised."""
+        left = self._distance(after)
+        if left <= _ENOUGH:
+            return True
+        remains = local.way + (self._weight * self.kinematics.errors(local.poses)).reshape(-1)
+        brought = float(local.way @ local.way - remains @ remains)
+        kept = brought >= self.config.kept_promise * local.promise(change) - 1e-12
+        return kept and left <= self._distance(local.error) * (1 + 1e-9)
+
+    def _is_apart(self, local: _Local) -> bool:
+        return self._breach(self._near) <= max(self._breach(local.near), 0.0) + 1e-9
+
+    def _wanted_m(self, near: Proximity) -> np.ndarray:
+        """Distance that pairs are led to; those that are nearer at home may be as near as there."""
+        return np.minimum(self.config.clearance_m + self.config.spare_m, near.home_m)
+
+    def _breach(self, near: Proximity) -> float:
+        """How much nearer the worst pair is than allowed [m]; negative when all are apart."""
+        allowed = self._wanted_m(near) - self.config.spare_m
+        return float((allowed - near.distance_m).max(initial=-np.inf))
 
     def _distance(self, error: np.ndarray) -> float:
         weighted = self._weight * error
         return float(np.sqrt((weighted * weighted).sum()))
 
-    def _outside(self, joint_position: np.ndarray) -> bool:
-        joints, kinematics = joint_position[self._joints], self.kinematics
-        return bool(((joints < kinematics.low) | (joints > kinematics.high)).any())
 
-
-def checked_poses(poses: HandPoses, hands: int) -> HandPoses:
-    """Poses with accurate rotation matrices.
-
-    Args:
-        poses: of the hands.
-        hands: how many there are.
-
-    Raises:
-        ShapeError: if an array has another shape.
-        NonFiniteError: if a number is not finite, or a rotation matrix is no rotation.
-    """
-    position = np.asarray(poses.p_base_hand, dtype=np.float64)
-    rotation = np.asarray(poses.R_base_hand, dtype=np.float64)
-    if position.shape != (hands, 3) or rotation.shape != (hands, 3, 3):
-        raise ShapeError(
-            "target poses have the wrong shape",
-            got=(position.shape, rotation.shape),
-            expected=((hands, 3), (hands, 3, 3)),
-        )
-    if not np.isfinite(position).all() or not np.isfinite(rotation).all():
-        raise NonFiniteError("a target pose is not finite", got=(position.tolist(), rotation.tolist()))
-    if np.abs(rotation @ rotation.transpose(0, 2, 1) - np.eye(3)).max() < 1e-9 and (np.linalg.det(rotation) > 0).all():
-        return HandPoses(position, rotation)
-    left, size, right = np.linalg.svd(rotation)
-    if not (size > 1e-6).all() or not (np.linalg.det(rotation) > 0).all():
-        raise NonFiniteError("a target's rotation matrix is no rotation", got=rotation.tolist())
-    return HandPoses(position, left @ right)
+def _convex(quadratic: np.ndarray, least: float) -> np.ndarray:
+    """A convex form: itself with ``least`` on the diagonal, or with the size of its eigenvalues, at least ``least``."""
+    damped = quadratic.copy()
+    damped.flat[:: len(damped) + 1] += least
+    try:
+        np.linalg.cholesky(damped)
+    except np.linalg.LinAlgError:
+        values, vectors = np.linalg.eigh(quadratic)
+        return (vectors * np.maximum(np.abs(values), least)) @ vectors.T
+    return damped
 
 
 def _step(joint_position: np.ndarray, error: np.ndarray, largest_change: float) -> IkStep:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from robot_stack.core.errors import ConfigError, require_name
+from robot_stack.core.errors import ConfigError, NonFiniteError, ShapeError, require_name
 from robot_stack.sim.control.whole_body.rotations import rotation_vector
 from robot_stack.sim.render import import_mujoco
 from robot_stack.sim.robots.model import compile_robot
@@ -31,6 +31,9 @@ class Proximity:
 
     distance_m: np.ndarray
     """Shape ``(pairs,)`` [m]; negative where links overlap."""
+
+    home_m: np.ndarray
+    """The pair's distance at home where it was watched there, else infinite, shape ``(pairs,)`` [m]."""
 
     jacobian: np.ndarray
     """Change of each distance with the joints that move, shape ``(pairs, joints)`` [m/rad or 1]."""
@@ -85,6 +88,7 @@ class HandKinematics:
         self._data.qpos[:] = robot.home_qpos()
         if spec.base == "floating":
             self._data.qpos[robot.base_qpos] = (0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0)
+        self._inner = self._dof[:, None] <= self._dof[None, :]  # MuJoCo numbers a chain from the base outwards
         self._sites = [robot.site(hand.site) for hand in self.hands]
         shape = (3, self._model.nv)
         self._linear, self._angular, self._other = np.zeros(shape), np.zeros(shape), np.zeros(shape)
@@ -94,7 +98,7 @@ class HandKinematics:
         self._group = self._groups()
         self._names = [self._model.geom(geom).name for geom in range(self._model.ngeom)]
         self._bodies = self._model.geom_bodyid.tolist()
-        self._ignored: frozenset[tuple[int, int]] = frozenset()
+        self._home_m: dict[tuple[int, int], float] = {}
         self._watch()
 
     def place(self, joint_position: np.ndarray) -> None:
@@ -139,6 +143,27 @@ class HandKinematics:
             self._jacobian[6 * row + 3 : 6 * row + 6] = self._angular[:, self._dof]
         return self._jacobian
 
+    def bend(self, way: np.ndarray) -> np.ndarray:
+        """How the motion of the hands along ``way`` bends: its second derivatives by the joints.
+
+        A small change ``d`` of the joints moves the hands by ``J d`` plus, along ``way``, ``d^T bend d / 2``. With the
+        angular and linear velocity ``w_i``, ``v_i`` that joint ``i`` gives a hand, and ``i`` nearer to the base than
+        ``j``, the second derivative of the position is ``w_i x v_j``, that of the rotation vector ``w_i x w_j / 2``.
+
+        Args:
+            way: for each hand, linear and angular, in base axes, shape ``(hands, 6)``.
+
+        Returns:
+            Symmetric, shape ``(joints, joints)``; belongs to the last :meth:`jacobian`.
+        """
+        upper = np.zeros((len(self.joints), len(self.joints)))
+        for row, (x, y, z, a, b, c) in enumerate(way.tolist()):
+            linear, angular = self._jacobian[6 * row : 6 * row + 3], self._jacobian[6 * row + 3 : 6 * row + 6]
+            across = np.array(((0.0, -z, y), (z, 0.0, -x), (-y, x, 0.0))) @ angular
+            about = np.array(((0.0, -c, b), (c, 0.0, -a), (-b, a, 0.0))) @ angular
+            upper += across.T @ linear + 0.5 * (about.T @ angular)
+        return np.where(self._inner, upper, upper.T)
+
     def proximity(self) -> Proximity:
         """Which links are nearer than ``watch_m``, and how the joints change that.
 
@@ -146,15 +171,16 @@ class HandKinematics:
         ``mj_geomDistance`` measures them.
         """
         near = self._near_pairs()
-        distance, jacobian, names = [], [], []
+        distance, home, jacobian, names = [], [], [], []
         for pair, normal in near.items():
             measured = self._mujoco.mj_geomDistance(self._model, self._data, *pair, self._watch_m, self._fromto)
             if measured < self._watch_m:
                 distance.append(measured)
+                home.append(self._home_m.get(pair, np.inf))
                 jacobian.append(self._distance_row(pair, measured, normal))
                 names.append((self._names[pair[0]], self._names[pair[1]]))
         rows = np.array(jacobian) if jacobian else np.empty((0, len(self.joints)))
-        return Proximity(np.array(distance), rows, tuple(names))
+        return Proximity(np.array(distance), np.array(home), rows, tuple(names))
 
     def _near_pairs(self) -> dict[tuple[int, int], np.ndarray]:
         if self._watch_m <= 0:
@@ -165,7 +191,7 @@ class HandKinematics:
             return found
         for (first, second), frame in zip(contact.geom.tolist(), contact.frame, strict=True):
             pair = (first, second)
-            if self._group[first] != self._group[second] and pair not in self._ignored:
+            if self._group[first] != self._group[second] and self._home_m.get(pair, 1.0) > 0.0:
                 found.setdefault(pair, frame[:3])
         return found
 
@@ -195,13 +221,41 @@ class HandKinematics:
         return [chains.setdefault(bodies[body], len(chains)) for body in model.geom_bodyid]
 
     def _watch(self) -> None:
-        """Let collision detection see pairs before they touch, and forget those that overlap at home."""
+        """Let collision detection see pairs before they touch, and note how near they are at home."""
         model: Any = self._model
         model.geom_margin[:] = 0.5 * self._watch_m
         model.body_margin[:] = 0.5 * self._watch_m
         model.geom_gap[:] = 0.0
         self.place(self.spec.home)
-        near = self._near_pairs()
-        self._ignored = frozenset(
-            pair for pair in near if self._mujoco.mj_geomDistance(model, self._data, *pair, self._watch_m, None) <= 0
+        self._home_m = {
+            pair: self._mujoco.mj_geomDistance(model, self._data, *pair, np.inf, None) for pair in self._near_pairs()
+        }
+
+
+def checked_poses(poses: HandPoses, hands: int) -> HandPoses:
+    """Poses with accurate rotation matrices.
+
+    Args:
+        poses: of the hands.
+        hands: how many there are.
+
+    Raises:
+        ShapeError: if an array has another shape.
+        NonFiniteError: if a number is not finite, or a rotation matrix is no rotation.
+    """
+    position = np.asarray(poses.p_base_hand, dtype=np.float64)
+    rotation = np.asarray(poses.R_base_hand, dtype=np.float64)
+    if position.shape != (hands, 3) or rotation.shape != (hands, 3, 3):
+        raise ShapeError(
+            "target poses have the wrong shape",
+            got=(position.shape, rotation.shape),
+            expected=((hands, 3), (hands, 3, 3)),
         )
+    if not np.isfinite(position).all() or not np.isfinite(rotation).all():
+        raise NonFiniteError("a target pose is not finite", got=(position.tolist(), rotation.tolist()))
+    if np.abs(rotation @ rotation.transpose(0, 2, 1) - np.eye(3)).max() < 1e-9 and (np.linalg.det(rotation) > 0).all():
+        return HandPoses(position, rotation)
+    left, size, right = np.linalg.svd(rotation)
+    if not (size > 1e-6).all() or not (np.linalg.det(rotation) > 0).all():
+        raise NonFiniteError("a target's rotation matrix is no rotation", got=rotation.tolist())
+    return HandPoses(position, left @ right)
