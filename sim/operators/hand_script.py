@@ -34,6 +34,9 @@ BEHIND_M, PATIENCE_S = 0.003, 2.0
 OPENING_STEP = 0.08
 """Largest change of a gripper's commanded opening in a control step: fingers have a largest speed."""
 
+ENOUGH_M = 0.0005
+"""A resting hand's aim is not corrected for less [m]: dry friction would make it hunt."""
+
 BIAS_GAIN, BIAS_M = 0.08, 0.02
 """Share of a resting hand's error that is added to its aim a control step; neither error nor sum may be larger [m]."""
 
@@ -100,7 +103,8 @@ class HandScript:
             self._opening = {name: float(self.see(f"{name}_opening")[0]) for name in self._grippers}
             self._sent = dict(self._opening)
             self._running = self.script()
-        next(self._running, None)
+        if next(self._running, self) is self:
+            self._resting = False  # done: hold still
         return ActionChunk(self._action()[None])
 
     def script(self) -> Iterator[None]:
@@ -187,7 +191,7 @@ class HandScript:
         targets = {}
         for hand, (position, rotation) in self._aim.items():
             error = self._error(hand)
-            if self._resting and np.abs(error).max() < BIAS_M:
+            if self._resting and ENOUGH_M < np.abs(error).max() < BIAS_M:
                 self._bias[hand] = np.clip(self._bias[hand] + BIAS_GAIN * error, -BIAS_M, BIAS_M)
             fresh = self._wavering.normal(0.0, self._noise_std, 3) * np.sqrt(1 - NOISE_MEMORY**2)
             self._noise[hand] = NOISE_MEMORY * self._noise[hand] + self._calm * fresh
