@@ -114,7 +114,7 @@ def _serve_looks(app: FastAPI, room: TrialRoom) -> None:
     def target(station: str) -> Response:
         data, kind = room.target(station)
         if not data:
-            return Response(status_code=404)
+            return Response(status_code=204)  # not set up yet, or no picture
         return Response(data + bytes(-len(data) % FRAME_BYTES), media_type=kind)
 
     @app.get("/api/to-rate")

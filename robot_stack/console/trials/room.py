@@ -65,6 +65,7 @@ class TrialRoom:
 
     def next(self, station: str, key: str) -> None:
         """Assign the next trial, and bring the robot to its start."""
+        self._stage(station)
         trial = self.desk.take_next(station, key)
         if trial is not None:
             self._set_up(trial)

@@ -19,6 +19,7 @@ import numpy as np
 from robot_stack.console.trials.padding import padded_jpeg
 from robot_stack.console.trials.stage import StageStatus
 from robot_stack.core.action import ActionChunk
+from robot_stack.core.clock import Clock, MonotonicClock
 from robot_stack.core.driver import Driver
 from robot_stack.core.episode import EpisodeContext, EpisodeResult, Step
 from robot_stack.core.errors import ConfigError, EpisodeAborted, RobotStackError
@@ -69,7 +70,8 @@ class Renders(Protocol):
 class Budget:
     """Makes every decision take equally long, over all policies and stages of a process."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock | None = None) -> None:
+        self.clock = clock or MonotonicClock()
         self.seconds = 0.0
         """What every decision takes [s]."""
         self.lock = threading.Lock()
@@ -79,23 +81,42 @@ class Budget:
         self.seconds = max(self.seconds, seconds * _MARGIN)
 
 
-class _EvenDriver:
-    """A driver whose decisions take the budget's time."""
+class EvenDriver:
+    """A driver whose decisions take the budget's time.
+
+    Args:
+        driver: decides.
+        budget: how long that may take.
+    """
 
     def __init__(self, driver: Driver, budget: Budget) -> None:
         self.driver, self.budget = driver, budget
         self.history = driver.history
 
     def reset(self, instruction: str, seed: int) -> None:
+        """A new episode begins; takes the budget's time as well."""
+        due = self.budget.clock.now() + self.budget.seconds
         with self.budget.lock:
             self.driver.reset(instruction, seed)
+        self.budget.clock.sleep_until(due)
 
     def act(self, history: Sequence[Observation]) -> ActionChunk:
-        due = time.monotonic() + self.budget.seconds
+        """Decide, and wait until the time is over."""
+        due = self.budget.clock.now() + self.budget.seconds
         with self.budget.lock:
             chunk = self.driver.act(history)
-        time.sleep(max(0.0, due - time.monotonic()))
+        self.budget.clock.sleep_until(due)
         return chunk
+
+    def measure(self, first: Observation, instruction: str) -> None:
+        """Decide a few times, so that what loads lazily is loaded, and raise the budget to what it took."""
+        for number in range(_WARM_UPS):
+            before = self.budget.clock.now()
+            with self.budget.lock:
+                self.driver.reset(instruction, 0)
+                self.driver.act([first] * self.history)
+            if number:  # the first one loads things
+                self.budget.allow(self.budget.clock.now() - before)
 
 
 class WorldStage:
@@ -182,7 +203,7 @@ class WorldStage:
     def _live(self) -> None:
         try:
             self._world = self._make_world()
-            self._drivers = [_EvenDriver(driver, self._budget) for driver in self._make_drivers(self._world)]
+            self._drivers = [EvenDriver(driver, self._budget) for driver in self._make_drivers(self._world)]
             self._measure()
         except Exception as error:
             self._problem = error if isinstance(error, RobotStackError) else ConfigError(f"no robot: {error!r}")
@@ -203,13 +224,7 @@ class WorldStage:
         world = self._world
         first = world.task.reset(world.robot, 0)
         for driver in self._drivers:
-            driver.driver.reset(world.task.instruction, 0)
-            for number in range(_WARM_UPS):
-                before = time.monotonic()
-                with self._budget.lock:
-                    driver.driver.act([first] * driver.history)
-                if number:  # the first decision loads things
-                    self._budget.allow(time.monotonic() - before)
+            driver.measure(first, world.task.instruction)
         self._frame = padded_jpeg(self._look(first))
 
     def _do_show(self, condition: InitialCondition) -> None:

@@ -83,7 +83,7 @@ async function watchForEver() {
 async function picture(image, path) {
   try {
     const answer = await fetch(path, { signal: AbortSignal.timeout(4000) });
-    if (!answer.ok) return false;
+    if (answer.status !== 200) return false;
     const url = URL.createObjectURL(await answer.blob());
     const old = image.src;
     image.src = url;
@@ -213,11 +213,11 @@ function keys(event) {
   const typing = event.target.matches("textarea, input:not([type])");
   if (event.key === "Escape" && phase() === "running") { event.preventDefault(); emergency(); return; }
   if (document.querySelector("dialog[open]") || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
-  if (phase() === "join" || (typing && !(event.key === "Enter" && event.ctrlKey))) return;
+  if (phase() === "join" || typing) return;
   const now = phase(), key = event.key.toLowerCase();
-  const onButton = event.target.matches("button, input");
-  if (key === "enter" && !onButton) press();
-  else if (key === " " && ["confirmed", "running"].includes(now)) { event.preventDefault(); press(); }
+  const onButton = event.target.matches("button:not([role=radio])"); // such a button is pressed by the browser
+  if (key === "enter" && !onButton) { event.preventDefault(); press(); }
+  else if (key === " " && ["confirmed", "running"].includes(now) && !onButton) { event.preventDefault(); press(); }
   else if (key === "y" && now === "stopped") choose(true);
   else if (key === "n" && now === "stopped") choose(false);
   else if (/^[1-9]$/.test(key) && now === "stopped") { $("milestones").querySelectorAll("input")[Number(key) - 1]?.click(); }

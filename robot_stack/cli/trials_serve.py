@@ -1,0 +1,154 @@
+"""``robot-stack trials serve``: the evaluators' page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from robot_stack.cli.parsing import Many, Maybe, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from robot_stack.console.trials.world_stage import WorldStage
+    from robot_stack.core.driver import Driver
+    from robot_stack.core.world import World, WorldMaker
+    from robot_stack.evaluation.evaluate import Subject
+    from robot_stack.evaluation.trials.plan import TrialPlan
+
+
+@dataclass(frozen=True)
+class ServeArgs:
+    """Open the evaluators' page of a store: people run trials and judge them, none knows which policy runs.
+
+    Every policy is loaded and measured before the page opens. Stop with Ctrl-C; served again, it goes on.
+    """
+
+    store: Annotated[Path, tyro.conf.Positional]
+    """Folder of the store."""
+
+    stations: Many[str] = ("bench",)
+    """Names of the stations; each has a robot of its own."""
+
+    robot: str = ""
+    """MODULE:FUNCTION that makes a World, for a robot of your own; the plan's simulated task when left out."""
+
+    camera: str = ""
+    """What evaluators see; the task's usual view when left out."""
+
+    host: str = "127.0.0.1"
+    """Address to listen at; 0.0.0.0 lets phones in the same network in, who still need the token."""
+
+    port: int = 8300
+    """Port to listen at; 0 for any that is free."""
+
+    token: Maybe[str] = None
+    """For those who may judge; a new one when left out."""
+
+    films: bool = False
+    """Film trials, for a second judge."""
+
+    device: str = "auto"
+    """Where policies run: auto, cpu, cuda."""
+
+
+def run(arguments: list[str]) -> int:
+    """Serve until interrupted."""
+    args = parse(ServeArgs, arguments, "robot-stack trials serve")
+    from robot_stack.cli.eval import device_of, usual_camera
+    from robot_stack.cli.trial_policies import policy_hash, subjects_of
+    from robot_stack.console.access import new_token
+    from robot_stack.console.serving import open_socket, serve
+    from robot_stack.console.trials.app import make_app
+    from robot_stack.console.trials.room import TrialRoom
+    from robot_stack.evaluation.trials.store import TrialStore
+    from robot_stack.evaluation.trials.verify import check_policies
+
+    token = args.token or new_token()
+    with TrialStore(args.store) as store:
+        plan = store.plan
+        check_policies(plan, lambda policy: policy_hash(policy.policy, plan.task))
+        listener = open_socket(args.host, args.port)
+        subjects = subjects_of(plan, device_of(args.device))
+        camera = args.camera or usual_camera(plan.task)
+        stages = _stages(args.stations, plan, _world_maker(args, plan), subjects, camera)
+        room = TrialRoom(store, dict(stages), films=args.films)
+        address, port = listener.getsockname()[:2]
+        try:
+            serve(make_app(room, token), listener, started=lambda: _announce(address, port, token))
+        finally:
+            room.close()
+    return 0
+
+
+def _world_maker(args: ServeArgs, plan: TrialPlan) -> WorldMaker:
+    from robot_stack.cli.trial_policies import world_of
+    from robot_stack.cli.worlds import world_maker
+
+    if not args.robot:
+        return world_maker(plan.task, world_of(plan))
+    return _named_maker(args.robot)
+
+
+def _named_maker(name: str) -> WorldMaker:
+    import importlib
+
+    from robot_stack.core.errors import ConfigError
+
+    module, _, function = name.partition(":")
+    try:
+        maker: Any = getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(
+            "this names no maker of a world", got=name, expected="MODULE:FUNCTION, e.g. my_lab.robots:make_left_arm"
+        ) from error
+    return maker
+
+
+def _stages(
+    stations: Sequence[str], plan: TrialPlan, world: WorldMaker, subjects: Sequence[Subject], camera: str
+) -> dict[str, WorldStage]:
+    from robot_stack.console.trials.world_stage import Budget, WorldStage
+    from robot_stack.core.errors import ConfigError
+
+    if len(set(stations)) != len(stations) or not stations:
+        raise ConfigError("each station needs a name of its own", got=" ".join(stations))
+    budget = Budget()
+    made: dict[str, WorldStage] = {}
+    for number, station in enumerate(stations):
+        drivers = _drivers_maker(subjects, number)
+        made[station] = WorldStage(world, drivers, camera=camera, budget=budget, horizon=plan.horizon)
+    for stage in made.values():
+        stage.wait_until_ready()
+    return made
+
+
+def _drivers_maker(subjects: Sequence[Subject], slot: int) -> Any:
+    def make(world: World) -> list[Driver]:
+        from robot_stack.policies.driver import EpisodeDriver
+
+        drivers: list[Driver] = []
+        for subject in subjects:
+            if subject.driver_maker is not None:
+                drivers.append(subject.driver_maker(world))
+            else:
+                drivers.append(EpisodeDriver(subject.driver, slot))  # type: ignore[arg-type]
+        return drivers
+
+    return make
+
+
+def _announce(address: str, port: int, token: str) -> None:
+    from rich.console import Console
+
+    from robot_stack.console.serving import LOOPBACK
+
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"open  http://{address}:{port}/?token={token}")
+    if address in LOOPBACK:
+        console.print("only this machine reaches it; phones need --host 0.0.0.0 and a network you trust")
+    else:
+        console.print("the network is not encrypted: use one you trust")
