@@ -20,10 +20,11 @@ from robot_stack.sim.blow_up import FlightRecorder, PhysicsError, what_blew_up
 from robot_stack.sim.control.controller import Controller, JointCommand, RobotState, joint_force
 from robot_stack.sim.control.joint_limits import joint_limits
 from robot_stack.sim.disturbances import Disturbances
+from robot_stack.sim.model_images import ModelImages
 from robot_stack.sim.pristine import PristineModel
 from robot_stack.sim.randomization import Randomization, draw_episode
 from robot_stack.sim.rates import divide
-from robot_stack.sim.render import OffscreenRenderer, Quality, import_mujoco
+from robot_stack.sim.render import Quality, import_mujoco
 from robot_stack.sim.robot_embodiment import describe_robot
 from robot_stack.sim.robot_senses import RobotSenses
 from robot_stack.sim.robot_tasks.contract import RobotTask, Start
@@ -119,7 +120,7 @@ class MujocoRobot:
         )
         self._pristine = PristineModel(self.model)
         self._recorder = FlightRecorder(self.robot, config.dump_folder)
-        self._renderer: OffscreenRenderer | None = None
+        self._images = ModelImages(self.model, config.quality)
         self._filter: SafetyFilter | None = None
         self._steps = 0
         self._observation: Observation | None = None
@@ -211,8 +212,8 @@ class MujocoRobot:
 
         Args:
             camera: a name of :attr:`available_cameras`; empty for the task's view.
-            height: [pixel]; ``None`` for the configured one, at most the larger of that and 720.
-            width: [pixel]; likewise, at most the larger of that and 1280.
+            height: [pixel]; ``None`` for the configured one.
+            width: [pixel]; likewise.
 
         Returns:
             RGB, uint8 of shape ``(height, width, 3)``.
@@ -222,11 +223,8 @@ class MujocoRobot:
             UnknownNameError: if there is no such camera.
         """
         number = number_of(self.model, "camera", camera or self.task.view)
-        if self._renderer is None:
-            largest = (max(720, self.config.image_height), max(1280, self.config.image_width))
-            self._renderer = OffscreenRenderer(self.model, *largest, self.config.quality)
         rows, columns = height or self.config.image_height, width or self.config.image_width
-        return self._renderer.render(self.data, number, rows, columns)
+        return self._images.render(self.data, number, rows, columns)
 
     def stop(self, reason: str) -> None:
         """Nothing moves between commands; the safety filter stays stopped until the next reset."""
@@ -235,9 +233,7 @@ class MujocoRobot:
 
     def close(self) -> None:
         """Free the renderer; idempotent."""
-        if self._renderer is not None:
-            self._renderer.close()
-            self._renderer = None
+        self._images.close()
 
     @property
     def _period_s(self) -> float:

@@ -30,6 +30,9 @@ WAY_OUT = (
     "MUJOCO_GL=egl, or 'apt-get install libosmesa6' and set MUJOCO_GL=osmesa; or work without cameras"
 )
 
+COARSE = (16, 8, 4)
+"""Sides about and along the axis of round shapes, and squares along the edge of a box, in coarse images."""
+
 _LIVE: weakref.WeakSet[OffscreenRenderer] = weakref.WeakSet()
 """Renderers that hold a graphics context: freed before the interpreter and its drivers go."""
 
@@ -85,12 +88,13 @@ class OffscreenRenderer:
         height: of the largest image [pixel].
         width: of the largest image [pixel].
         quality: see :data:`Quality`.
+        coarse: spheres, cylinders and capsules with 16 sides instead of the model's usual 28, for small images.
 
     Raises:
         RenderError: if no image can be made here; the message says what to install.
     """
 
-    def __init__(self, model: Any, height: int, width: int, quality: Quality = "fast") -> None:
+    def __init__(self, model: Any, height: int, width: int, quality: Quality = "fast", *, coarse: bool = False) -> None:
         self._model = model
         self._context: Any = None
         self._gl: Any = None
@@ -103,7 +107,7 @@ class OffscreenRenderer:
                 atexit.register(_close_all)  # after the driver's own exit hook, so that it runs before it
             _LIVE.add(self)
             self._gl.make_current()
-            self._context = _make_context(model, height, width, quality)
+            self._context = _make_context(model, height, width, quality, coarse)
         except Exception as error:  # every driver fails in its own way
             self.close()
             raise render_error(backend, error) from error
@@ -228,18 +232,24 @@ def probe_backends(timeout_s: float = 60.0) -> dict[str, str]:
     return found
 
 
-def _make_context(model: Any, height: int, width: int, quality: Quality) -> Any:
+def _make_context(model: Any, height: int, width: int, quality: Quality, coarse: bool) -> Any:
     """An offscreen render context; the model's own settings are left as they were."""
     mujoco = import_mujoco()
     size, settings = model.vis.global_, model.vis.quality
     before = (size.offheight, size.offwidth, settings.offsamples, settings.shadowsize)
+    sides = settings.numslices, settings.numstacks, settings.numquads
     size.offheight, size.offwidth = height, width
     if quality == "fast":
         settings.offsamples, settings.shadowsize = 0, 0
+    if coarse:
+        settings.numslices, settings.numstacks, settings.numquads = (
+            min(*pair) for pair in zip(sides, COARSE, strict=True)
+        )
     try:
         context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100.value)
     finally:
         size.offheight, size.offwidth, settings.offsamples, settings.shadowsize = before
+        settings.numslices, settings.numstacks, settings.numquads = sides
     mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, context)
     return context
 

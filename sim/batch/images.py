@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from robot_stack.sim.batch.episode_models import EpisodeModels
-from robot_stack.sim.render import OffscreenRenderer, Quality, import_mujoco
+from robot_stack.sim.model_images import ModelImages
+from robot_stack.sim.render import Quality, import_mujoco
 from robot_stack.sim.robots.model import RobotModel, number_of
 
 
@@ -27,8 +28,7 @@ class BatchImages:
     def __init__(self, robot: RobotModel, batch: Any, models: EpisodeModels, quality: Quality = "fast") -> None:
         self._robot, self._batch, self._models = robot, batch, models
         self._quality: Quality = quality
-        self._size = (0, 0)
-        self._renderer: OffscreenRenderer | None = None
+        self._images: ModelImages | None = None
         self._model: Any = None
         self._data: Any = None
 
@@ -47,23 +47,19 @@ class BatchImages:
         """
         mujoco = import_mujoco()
         number = number_of(self._robot.model, "camera", camera)
-        if self._model is None:
+        if self._images is None:
             self._model = copy.copy(self._robot.model)
             self._data = mujoco.MjData(self._model)
-        if self._renderer is None or height > self._size[0] or width > self._size[1]:
-            self.close()
-            self._size = max(height, self._size[0]), max(width, self._size[1])
-            self._renderer = OffscreenRenderer(self._model, *self._size, self._quality)
+            self._images = ModelImages(self._model, self._quality)
         self._models.model(sim, self._model)
         self._batch.get_data(sim, self._data)
         mujoco.mj_forward(self._model, self._data)
-        return self._renderer.render(self._data, number, height, width)
+        return self._images.render(self._data, number, height, width)
 
     def close(self) -> None:
         """Free the renderer; idempotent."""
-        if self._renderer is not None:
-            self._renderer.close()
-            self._renderer = None
+        if self._images is not None:
+            self._images.close()
 
 
 def tiled(images: Sequence[np.ndarray]) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from robot_stack.core.errors import RenderError
+from robot_stack.sim.model_images import ModelImages
 from robot_stack.sim.render import (
     BACKENDS,
     OffscreenRenderer,
@@ -146,3 +147,24 @@ def test_unset_and_headless_means_egl_or_osmesa(monkeypatch: pytest.MonkeyPatch)
     assert choose_backend() == "glfw"
     monkeypatch.setenv("MUJOCO_GL", "OSMesa")
     assert choose_backend() == "osmesa"
+
+
+def test_small_images_are_coarse_only_in_shape_and_large_ones_are_not() -> None:
+    model, data = scene()
+    images, full = ModelImages(model), ModelImages(model, "full")
+    fine, coarse = OffscreenRenderer(model, 128, 128), OffscreenRenderer(model, 128, 128, coarse=True)
+    small, reference = images.render(data, 0, 128, 128), fine.render(data, 0, 128, 128)
+    np.testing.assert_array_equal(small, coarse.render(data, 0, 128, 128))
+    differs = np.abs(small.astype(int) - reference).max(axis=-1) > 60
+    assert 0 < differs.mean() < 0.005
+    large = OffscreenRenderer(model, 300, 300)
+    np.testing.assert_array_equal(images.render(data, 0, 300, 300), large.render(data, 0, 300, 300))
+    assert images.render(data, 0, 730, 40).shape == (730, 40, 3)
+    assert images.render(data, 0, 300, 1300).shape == (300, 1300, 3)
+    np.testing.assert_array_equal(images.render(data, 0, 128, 128), small)
+    assert full.render(data, 0, 64, 64).shape == (64, 64, 3) and full._small is None
+    assert (model.vis.quality.numslices, model.vis.quality.numstacks) == (28, 16)
+    images.close()
+    np.testing.assert_array_equal(images.render(data, 0, 128, 128), small)
+    for renderer in (images, full, fine, coarse, large):
+        renderer.close()
