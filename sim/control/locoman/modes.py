@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from robot_stack.sim.control.locoman.body import LocoManBody
 from robot_stack.sim.control.locoman.loco_manipulation import CarryConfig, LocoManipulation
+from robot_stack.sim.control.locoman.manipulation import ManipulationMode
 from robot_stack.sim.control.locoman.mode import Mode
 from robot_stack.sim.control.locoman.stance import Stance
 from robot_stack.sim.control.locoman.trot import Trot, TrotConfig
@@ -21,8 +22,12 @@ def locoman_modes(
         carry: how it carries while trotting.
     """
     body = LocoManBody(robot)
+    limbs = [
+        ManipulationMode(body, limb, with_gripper=with_gripper) for with_gripper in (False, True) for limb in (0, 1)
+    ]
     return {
         "stance": Stance(body),
+        **{limb.name: limb for limb in limbs},
         "locomotion": Trot(robot, trot),
         "loco_manipulation": LocoManipulation(robot, trot, carry),
     }
