@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from robot_stack.core.action import Intervention
 from robot_stack.core.errors import ConfigError
 from robot_stack.core.fields import Field
 from robot_stack.sim.control.controller import Accepted, Guarded, JointCommand, RobotState
+from robot_stack.sim.control.locoman.estimate import StateEstimate
 from robot_stack.sim.control.locoman.machine import MachineConfig, ModeMachine
 from robot_stack.sim.control.locoman.mode import MODES, HandTarget, Target
 from robot_stack.sim.control.locoman.modes import locoman_modes
@@ -63,6 +64,7 @@ class LocoManController:
         robot: LocoMan in its scene.
         machine: when changes go on.
         modes: numbers of the modes that may be asked for; every mode when left out.
+        estimate: makes what completes the measured state from the robot alone; the simulator's truth when left out.
 
     Raises:
         ConfigError: if a number is none of a mode.
@@ -73,15 +75,20 @@ class LocoManController:
     fields = FIELDS
 
     def __init__(
-        self, robot: RobotModel, machine: MachineConfig | None = None, modes: Sequence[int] | None = None
+        self,
+        robot: RobotModel,
+        machine: MachineConfig | None = None,
+        modes: Sequence[int] | None = None,
+        estimate: Callable[[RobotModel], StateEstimate] | None = None,
     ) -> None:
-        every = locoman_modes(compile_robot(robot.spec))
+        alone = compile_robot(robot.spec)
+        every = locoman_modes(alone)
         numbers = range(len(MODES)) if modes is None else modes
         wrong = [n for n in numbers if not 0 <= n < len(MODES)]
         if wrong:
             raise ConfigError("LocoMan has no such mode", got=wrong, expected=f"0 … {len(MODES) - 1}")
         chosen = {"stance": every["stance"], **{MODES[n]: every[MODES[n]] for n in numbers if MODES[n] in every}}
-        self.machine = ModeMachine(chosen, machine)
+        self.machine = ModeMachine(chosen, machine, None if estimate is None else estimate(alone))
         """The modes."""
         self._low = np.concatenate([f.low_array for f in self.fields])
         self._high = np.concatenate([f.high_array for f in self.fields])

@@ -14,7 +14,6 @@ import numpy as np
 
 from robot_stack.core.errors import ConfigError
 from robot_stack.sim.control.controller import RobotState
-from robot_stack.sim.control.locoman.estimate import StateEstimate
 from robot_stack.sim.control.locoman.mode import HandTarget, Target
 from robot_stack.sim.control.locoman.reference import SmoothRotation, eased
 from robot_stack.sim.control.locoman.trot import ARM_JOINTS, Trot, TrotConfig
@@ -55,7 +54,6 @@ class LocoManipulation(Trot):
         robot: LocoMan alone, compiled with no scene.
         config: how it trots.
         carry: how it carries.
-        estimate: see :class:`~robot_stack.sim.control.locoman.trot.Trot`.
         period_s: time between servo ticks [s].
     """
 
@@ -66,10 +64,9 @@ class LocoManipulation(Trot):
         robot: RobotModel,
         config: TrotConfig | None = None,
         carry: CarryConfig | None = None,
-        estimate: StateEstimate | None = None,
         period_s: float = 0.002,
     ) -> None:
-        super().__init__(robot, config, estimate, period_s)
+        super().__init__(robot, config, period_s)
         self.carry = carry = CarryConfig() if carry is None else carry
         frames = [self._dynamics.site(hand.site) for hand in robot.spec.end_effectors]
         self._hands = [OrientationTask(frame, *carry.gains) for frame in frames]

@@ -18,6 +18,7 @@ import numpy as np
 
 from robot_stack.core.errors import ConfigError, require_name
 from robot_stack.sim.control.controller import JointCommand, RobotState
+from robot_stack.sim.control.locoman.estimate import StateEstimate, TrueState
 from robot_stack.sim.control.locoman.mode import Mode, Target
 from robot_stack.sim.control.whole_body.rotations import matrix_of
 
@@ -76,17 +77,21 @@ class ModeMachine:
     Args:
         modes: by name; ``"stance"`` must be among them.
         config: when a change goes on.
+        estimate: what completes the measured state; the simulator's truth when left out.
 
     Raises:
         ConfigError: if there is no stance.
     """
 
-    def __init__(self, modes: Mapping[str, Mode], config: MachineConfig | None = None) -> None:
+    def __init__(
+        self, modes: Mapping[str, Mode], config: MachineConfig | None = None, estimate: StateEstimate | None = None
+    ) -> None:
         if "stance" not in modes:
             raise ConfigError("the mode machine needs the mode 'stance'", got=", ".join(modes) or "no modes")
         self.modes = dict(modes)
         """By name."""
         self.config = MachineConfig() if config is None else config
+        self._estimate = TrueState() if estimate is None else estimate
         self._current = "stance"
         self._wanted = "stance"
         self.fallen = False
@@ -115,6 +120,8 @@ class ModeMachine:
 
     def reset(self, state: RobotState) -> None:
         """Begin in stance, from a robot that stands more or less."""
+        self._estimate.reset(state)
+        state = self._estimate.update(state)
         self.fallen = False
         self._wanted = "stance"
         self._last: JointCommand | None = None
@@ -138,12 +145,13 @@ class ModeMachine:
         """One servo tick.
 
         Args:
-            state: the robot now.
+            state: the robot now, as measured.
             target: for the mode that runs; until it serves targets only the grippers' openings reach it.
 
         Returns:
             What the joints are told; finite, always.
         """
+        state = self._estimate.update(state)
         if self.fallen or self._has_fallen(state):
             self.fallen = True
             return self._limp(state)

@@ -14,7 +14,6 @@ import numpy as np
 from robot_stack.core.errors import ConfigError
 from robot_stack.sim.control.controller import JointCommand, RobotState
 from robot_stack.sim.control.joint_modes import GripperMap
-from robot_stack.sim.control.locoman.estimate import StateEstimate, TrueState
 from robot_stack.sim.control.locoman.footholds import FootholdConfig, Footholds
 from robot_stack.sim.control.locoman.gait import Gait, GaitConfig
 from robot_stack.sim.control.locoman.mode import Target
@@ -94,7 +93,6 @@ class Trot:
     Args:
         robot: LocoMan alone, compiled with no scene.
         config: how it trots.
-        estimate: where it learns its position and velocity from; the simulator's truth when left out.
         period_s: time between servo ticks [s].
     """
 
@@ -104,12 +102,10 @@ class Trot:
         self,
         robot: RobotModel,
         config: TrotConfig | None = None,
-        estimate: StateEstimate | None = None,
         period_s: float = 0.002,
     ) -> None:
         self.config = config = TrotConfig() if config is None else config
         self._period_s = period_s
-        self._estimate = TrueState() if estimate is None else estimate
         self._body = WholeBodyController(robot, config=config.whole_body)
         dynamics = self._dynamics = self._body.dynamics
         self._grippers = GripperMap(robot)
@@ -146,8 +142,7 @@ class Trot:
     def enter(self, state: RobotState) -> None:
         """Begin from standing."""
         self._leaving, self._still_s = False, 0.0
-        self._estimate.reset(state)
-        self._body.update(self._estimate.update(state))
+        self._body.update(state)
         self._gait.stop()
         feet = self._foot_positions()
         self._floor_m = float(np.mean(feet[:, 2]))
@@ -167,7 +162,7 @@ class Trot:
 
     def update(self, state: RobotState, target: Target) -> JointCommand:
         """One tick of the trot."""
-        self._body.update(self._estimate.update(state))
+        self._body.update(state)
         feet = self._foot_positions()
         self._follow(target)
         self._schedule(feet, state.foot_force)

@@ -51,9 +51,9 @@ class Recorded:
     def left(self):
         return self.leaving_since is not None and self.now - self.leaving_since >= self.leave_s
 
-    def enter(self, now):
+    def enter(self, state):
         self.entered += 1
-        self.leaving_since, self.since, self.now = None, now.time_s, now.time_s
+        self.leaving_since, self.since, self.now = None, state.time_s, state.time_s
 
     def rest(self):
         return Target(body_position=np.full(3, 0.001 * self.number))
@@ -61,8 +61,8 @@ class Recorded:
     def leave(self):
         self.leaving_since = self.now if self.leaving_since is None else self.leaving_since
 
-    def update(self, now, target):
-        self.now = now.time_s
+    def update(self, state, target):
+        self.now = state.time_s
         self.targets.append(target)
         value = np.full(22, float(self.number))
         return JointCommand(value, value, value, value, value)
@@ -207,13 +207,15 @@ def test_actions_and_targets_are_the_same_thing():
     random = generator(3)
     for _ in range(50):
         hands = [HandTarget(random.normal(size=3), quaternion_from_rpy(random.uniform(-1, 1, 3))) for _ in range(2)]
-        target = Target(*random.normal(size=(2, 3)), *hands, random.uniform(size=2), random.normal(size=3))
+        body, turn, velocity = random.normal(size=(3, 3))
+        target = Target(body, turn, hands[0], hands[1], random.uniform(size=2), velocity)
         action = encode("left_gripper", target)
         assert action.shape == (sum(f.size for f in FIELDS),) and action[0] == 4
         back = decode(action)
         for name in ("body_position", "body_rpy", "grippers", "base_velocity"):
             np.testing.assert_array_equal(getattr(back, name), getattr(target, name))
         for a, b in ((back.right_hand, hands[0]), (back.left_hand, hands[1])):
+            assert a is not None
             np.testing.assert_array_equal(a.position, b.position)
             np.testing.assert_allclose(matrix_of(a.orientation), matrix_of(b.orientation), atol=1e-12)
     rest = decode(encode("stance", Target()))

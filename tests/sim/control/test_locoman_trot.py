@@ -8,10 +8,14 @@ import numpy as np
 import pytest
 
 from robot_stack.sim.control.controller import JointCommand, RobotState
+from robot_stack.sim.control.locoman.body import LocoManBody
+from robot_stack.sim.control.locoman.estimate import LegOdometry
 from robot_stack.sim.control.locoman.footholds import HIPS
 from robot_stack.sim.control.locoman.gait import Gait, GaitConfig
 from robot_stack.sim.control.locoman.loco_manipulation import LocoManipulation
-from robot_stack.sim.control.locoman.mode import HandTarget
+from robot_stack.sim.control.locoman.machine import ModeMachine
+from robot_stack.sim.control.locoman.mode import HandTarget, Target
+from robot_stack.sim.control.locoman.stance import Stance
 from robot_stack.sim.control.locoman.swing import swing_motion
 from robot_stack.sim.control.locoman.trot import Trot
 from robot_stack.sim.control.whole_body.rotations import (
@@ -217,7 +221,7 @@ def test_loco_manipulation_holds_the_grippers_orientations(floor):
     assert mode.ready
     worst = []
     for asked in (None, quaternion_from_rpy(np.array([0.2, -0.4, 0.1]))):
-        hand = mode.rest().right_hand if asked is None else HandTarget(np.zeros(3), asked)
+        hand = HandTarget(np.zeros(3), np.array(mode.carry.orientation) if asked is None else asked)
         walker.go(0.8, (0.3, 0.0, 0.4), right_hand=hand)
         for _ in range(50):
             walker.go(0.01, (0.3, 0.0, 0.4), right_hand=hand)
@@ -229,6 +233,29 @@ def test_loco_manipulation_holds_the_grippers_orientations(floor):
     walker.go(3.2)
     assert mode.left
     np.testing.assert_allclose(floor.data.qpos[floor.robot.qpos][3:6], [-np.pi, -0.05, 0.0], atol=0.1)
+
+
+def test_walks_by_what_a_real_robot_measures(floor):
+    floor.reset()
+    machine = ModeMachine(
+        {"stance": Stance(LocoManBody(floor.alone)), "locomotion": Trot(floor.alone)},
+        estimate=(odometry := LegOdometry(floor.alone)),
+    )
+    machine.reset(floor.state())
+    machine.request("locomotion")
+    target, errors, unknown = Target(base_velocity=np.array([0.3, 0.0, 0.2])), [], np.full(3, 1e3)
+    for tick in range(1500):
+        truth = floor.state()
+        floor.apply(machine.update(replace(truth, p_world_base=unknown, v_world_base=unknown), target))
+        if tick > 500 and tick % 10 == 0:
+            seen = odometry.update(replace(truth, p_world_base=unknown, v_world_base=unknown))
+            errors.append(
+                np.append(seen.v_world_base - truth.v_world_base, seen.p_world_base[2] - truth.p_world_base[2])
+            )
+            assert np.linalg.norm(seen.p_world_base - truth.p_world_base) < 0.1
+    rms = np.sqrt(np.mean(np.square(errors), axis=0))
+    assert rms[:2].max() < 0.06 and rms[3] < 0.005
+    assert floor.tilt < 0.1 and np.linalg.norm(floor.data.qpos[:2]) > 0.6
 
 
 def test_grippers_open_a_little_while_walking(floor):
