@@ -10,6 +10,7 @@ from robot_stack.core.errors import ConfigError, RobotStackError
 from robot_stack.evaluation.intervals import Proportion, wilson
 from robot_stack.evaluation.paired import Difference, PairedTable, bootstrap, mcnemar, paired_table, tango
 from robot_stack.evaluation.results import EpisodeRecord, EvaluationResult
+from robot_stack.evaluation.statistics.multiplicity import holm
 
 Start = tuple[str, int]
 """Task and seed: where an episode starts."""
@@ -119,19 +120,6 @@ def compare(results: Sequence[EvaluationResult], *, confidence: float = 0.95) ->
         tuple(replace(p, p_adjusted=q) for p, q in zip(pairs, adjusted, strict=True)),
         confidence,
     )
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """P-values adjusted so that the chance of any false alarm among them stays below the level.
-
-    S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6, 1979.
-    """
-    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
-    adjusted, running = [0.0] * len(p_values), 0.0
-    for rank, place in enumerate(order):
-        running = max(running, min(1.0, (len(p_values) - rank) * p_values[place]))
-        adjusted[place] = running
-    return adjusted
 
 
 def markdown(comparison: Comparison) -> str:

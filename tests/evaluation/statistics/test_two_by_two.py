@@ -119,6 +119,11 @@ def test_mcnemar_in_every_direction() -> None:
             stats.binomtest(11, 14, alternative=theirs).pvalue, abs=1e-12
         )
     assert float(mcnemar(PairedTable(5, 0, 0, 5), "second_better")) == 1.0
+
+
+@pytest.mark.slow
+def test_mcnemar_against_statsmodels() -> None:
+    table = PairedTable(both=10, first_only=3, second_only=11, neither=4)
     statsmodels = pytest.importorskip("statsmodels.stats.contingency_tables")
     assert float(mcnemar(table)) == pytest.approx(statsmodels.mcnemar([[10, 3], [11, 4]], exact=True).pvalue, abs=1e-12)
 
