@@ -87,18 +87,15 @@ class HandScript:
         self._resting = True
         self._running: Iterator[None] | None = None
         self._aim: dict[str, Pose] = {}
-        self._told: dict[str, Pose] = {}
         self._opening: dict[str, float] = {}
         self._sent: dict[str, float] = {}
-        self._joints = np.zeros(0)
         self._state = np.zeros(0)
 
     def act(self, history: Sequence[Observation]) -> ActionChunk:
         """The next joint positions, one step of the script on."""
         self._state = history[-1].state
         if self._running is None:
-            self._joints = self.see("joint_position").copy()
-            self._arms.restart(self._joints)
+            self._arms.restart(self.see("joint_position"))
             self._aim = {hand: self._arms.pose(hand) for hand in self.hands}
             self._opening = {name: float(self.see(f"{name}_opening")[0]) for name in self._grippers}
             self._sent = dict(self._opening)
@@ -148,7 +145,7 @@ class HandScript:
         self._calm, self._resting = (FINE if fine else 1.0), False
         patience = round(PATIENCE_S / self._period_s)
         for step in range(1, count + 1):
-            while patience and self._arms.behind(self._told) > BEHIND_M:
+            while patience and self._arms.behind > BEHIND_M:
                 patience -= 1
                 yield
             t = step / count
@@ -196,10 +193,7 @@ class HandScript:
             fresh = self._wavering.normal(0.0, self._noise_std, 3) * np.sqrt(1 - NOISE_MEMORY**2)
             self._noise[hand] = NOISE_MEMORY * self._noise[hand] + self._calm * fresh
             targets[hand] = (position + self._bias[hand] + self._noise[hand], rotation)
-        before = self._joints
-        self._told = targets
-        self._joints = self._arms.solve(targets)
-        joints = self._arms.commands(self._joints, (self._joints - before) / self._period_s)
+        joints = self._arms.solve(targets)
         for name, wanted in self._opening.items():
             self._sent[name] += float(np.clip(wanted - self._sent[name], -OPENING_STEP, OPENING_STEP))
         openings = [self._sent[name] for name in self._grippers]

@@ -55,30 +55,30 @@ def furnish_panda(made: Any, spec: RobotSpec) -> None:
     """Room, table and the cameras ``front`` and ``side`` for the Panda, whose base is put onto the table."""
     add_room(made)
     mount(made, spec)
-    add_table(made, (0.33, 0.0), TOP_M, (0.56, 0.60), rgba=(0.80, 0.68, 0.52, 1.0))
+    add_table(made, (0.33, 0.0), TOP_M, (0.56, 0.60), rgba=(0.60, 0.48, 0.35, 1.0))
     box = import_mujoco().mjtGeom.mjGEOM_BOX
     plate = made.body("table").add_geom(name="base_plate", type=box, size=(0.16, 0.14, 0.004))
     plate.pos, plate.rgba, plate.contype, plate.conaffinity = (-0.36, 0.0, 0.021), BLACK, 0, 0
-    add_camera(made, "front", (1.45, 0.0, TOP_M + 0.75), (0.30, 0.0, TOP_M + 0.20), fovy=48.0)
-    add_camera(made, "side", (1.05, -1.05, TOP_M + 0.75), (0.30, 0.02, TOP_M + 0.20), fovy=45.0)
+    add_camera(made, "front", (1.50, 0.0, TOP_M + 0.75), (0.28, 0.0, TOP_M + 0.26), fovy=50.0)
+    add_camera(made, "side", (1.10, -1.10, TOP_M + 0.75), (0.28, 0.02, TOP_M + 0.26), fovy=48.0)
 
 
 def furnish_aloha(made: Any, spec: RobotSpec) -> None:
     """Room, table with its frame, and ALOHA's cameras: ``overhead`` (its cam_high) and ``front`` (its cam_low)."""
     add_room(made)
     mount(made, spec)
-    add_table(made, (0.0, 0.0), TOP_M, (0.61, 0.38), rgba=(0.33, 0.34, 0.36, 1.0))
+    add_table(made, (0.0, 0.0), TOP_M, (0.61, 0.38), rgba=(0.27, 0.28, 0.30, 1.0))
     mujoco = import_mujoco()
     table = made.body("table")
     profiles = {
         "post_left": ((0.02, 0.02, 0.52), (-0.58, 0.36, 0.54)),
         "post_right": ((0.02, 0.02, 0.52), (0.58, 0.36, 0.54)),
         "beam": ((0.60, 0.02, 0.02), (0.0, 0.36, 1.04)),
-        "arm": ((0.015, 0.16, 0.015), (0.0, 0.20, 1.04)),
+        "arm": ((0.015, 0.335, 0.015), (0.0, 0.025, 1.075)),
     }
     for name, (size, place) in profiles.items():
         table.add_geom(name=name, type=mujoco.mjtGeom.mjGEOM_BOX, size=size, pos=place, rgba=BLACK)
-    add_camera(made, "overhead", (0.0, 0.02, TOP_M + 1.03), (0.0, 0.0, TOP_M), fovy=58.0)
+    add_camera(made, "overhead", (0.0, -0.304, TOP_M + 1.025), (0.0, 0.17, TOP_M), fovy=58.0)
     add_camera(made, "front", (0.0, -1.25, TOP_M + 0.72), (0.0, 0.0, TOP_M + 0.16), fovy=50.0)
     add_camera(made, "side", (-0.85, -0.95, TOP_M + 0.60), (0.0, 0.0, TOP_M + 0.12), fovy=42.0)
 
