@@ -30,7 +30,7 @@ WAY_OUT = (
     "MUJOCO_GL=egl, or 'apt-get install libosmesa6' and set MUJOCO_GL=osmesa; or work without cameras"
 )
 
-COARSE = (16, 8, 4)
+COARSE = (16, 8, 1)
 """Sides about and along the axis of round shapes, and squares along the edge of a box, in coarse images."""
 
 _LIVE: weakref.WeakSet[OffscreenRenderer] = weakref.WeakSet()
