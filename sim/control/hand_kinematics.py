@@ -85,6 +85,8 @@ class HandKinematics:
         self.velocity = np.array([spec.joints[i].velocity for i in self.joints])
         """Their largest speeds, shape ``(joints,)`` [rad/s or m/s]."""
         self._qpos, self._dof = robot.qpos[: len(spec.joints)], robot.dof[self.joints]
+        self._all_dof, self._torque = robot.dof[: len(spec.joints)], np.zeros(self._model.nv)
+        self._compensated = bool(self._model.body_gravcomp.any())
         self._data.qpos[:] = robot.home_qpos()
         if spec.base == "floating":
             self._data.qpos[robot.base_qpos] = (0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0)
@@ -163,6 +165,14 @@ class HandKinematics:
             about = np.array(((0.0, -c, b), (c, 0.0, -a), (-b, a, 0.0))) @ angular
             upper += across.T @ linear + 0.5 * (about.T @ angular)
         return np.where(self._inner, upper, upper.T)
+
+    def weight(self) -> np.ndarray:
+        """Torques that hold the robot against gravity where its joints are, shape ``(len(spec.joints),)`` [N·m or N].
+
+        Zero where the robot's own controller does so (``gravcomp``). The base stands upright.
+        """
+        self._mujoco.mj_rne(self._model, self._data, 0, self._torque)
+        return np.where(self._compensated, 0.0, self._torque[self._all_dof])
 
     def proximity(self) -> Proximity:
         """Which links are nearer than ``watch_m``, and how the joints change that.
