@@ -5,6 +5,11 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 
+import numpy as np
+
+from robot_stack.evaluation.statistics.operating import Operating, PairLaw, operating
+from robot_stack.evaluation.statistics.p_value import Counts
+from robot_stack.evaluation.statistics.power import rejection_region
 from robot_stack.evaluation.statistics.sequential import (
     Alternative,
     Decision,
@@ -14,13 +19,14 @@ from robot_stack.evaluation.statistics.sequential import (
     overrun,
     success,
 )
+from robot_stack.evaluation.statistics.two_by_two import boschloo
 
 
 @dataclass(frozen=True)
 class FixedNumber:
     """Boschloo's exact test in both directions, each at half the error rate, after ``trials`` pairs.
 
-    R. D. Boschloo, "Raised conditional level of significance for the 2x2 table when testing the equality of two
+    R. D. Boschloo, "Raised conditional level of significance for the 2 x 2-table when testing the equality of two
     probabilities", Statistica Neerlandica 24, 1970.
     """
 
@@ -53,7 +59,7 @@ class FixedNumber:
         a, b = int(state.numbers[0]) + one, int(state.numbers[1]) + other
         if state.pairs + 1 < self.trials:
             return advance(state, Decision.CONTINUE, (a, b, 1.0), self.trials)
-        p_value = _smaller_p(a, b, self.trials)
+        p_value = _smaller_p(min(a, b), max(a, b), self.trials)
         better = Decision.SECOND_BETTER if b > a else Decision.FIRST_BETTER
         decision = better if p_value <= self.alpha / 2 and a != b else Decision.UNDECIDED
         return advance(state, decision, (a, b, p_value), self.trials)
@@ -63,17 +69,19 @@ class FixedNumber:
         a, b, p_value = state.numbers
         if not state.stopped:
             return f"{state.pairs} of {self.trials} pairs: one test will be made at the end"
-        counts = f"{a:g} and {b:g} successes of {self.trials}"
+        counts = f"first {a:g}/{self.trials}, second {b:g}/{self.trials}"
         return f"{counts}: one-sided p = {p_value:.3g} (Boschloo), to be at most {self.alpha / 2:.3g}"
 
+    def operating(self, law: PairLaw) -> Operating:
+        """Error rate and power under this law of the outcomes, exactly."""
+        n = self.trials
+        region = rejection_region("boschloo", n, n, self.alpha / 2)
+        thresholds = np.full((n + 1, n + 1), n + 1, dtype=np.int16)
+        thresholds[n] = np.where(region.any(axis=1), region.argmax(axis=1), n + 1)
+        return operating(thresholds, thresholds, law)
 
-@functools.lru_cache(maxsize=100_000)
-def _smaller_p(first: int, second: int, trials: int) -> float:
+
+@functools.lru_cache(maxsize=10_000)
+def _smaller_p(fewer: int, more: int, trials: int) -> float:
     """One-sided p-value in the direction that the counts suggest."""
-    if first == second:
-        return 1.0
-    from scipy.stats import boschloo_exact
-
-    low, high = sorted((first, second))
-    table = [[low, high], [trials - low, trials - high]]
-    return float(boschloo_exact(table, alternative="less", n=128).pvalue)
+    return boschloo(Counts(fewer, trials), Counts(more, trials), "second_better").value
