@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+READY_RAD = np.tile((0.0, -0.6, 0.9, 0.0, 0.6, 0.0), 2)
+"""A posture with the hands bent downwards, from which they work without turning over: at home they bend upwards, and
+between the two the wrist is singular. Shape ``(12,)``."""
+
 
 def pitched(heading: float, pitch: float) -> np.ndarray:
     """A hand that points into a direction over the table and downwards; ``(3, 3)``.

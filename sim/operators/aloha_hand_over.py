@@ -9,13 +9,13 @@ import numpy as np
 from robot_stack.core.driver import Driver
 from robot_stack.core.world import World
 from robot_stack.sim.control.whole_body.rotations import yaw_of
-from robot_stack.sim.operators.aloha_hand import lengthwise, pitched
+from robot_stack.sim.operators.aloha_hand import READY_RAD, lengthwise, pitched
 from robot_stack.sim.operators.hand_script import HandScript, Pose
 
-PITCH = 0.80
+PITCH = 0.95
 """How far the hands point down [rad]: the wrist cameras then stand above the hands, not between them."""
 
-ASIDE_M = 0.058
+ASIDE_M = 0.064
 """Each hand grasps so far from the bar's middle [m]."""
 
 MEETING = (0.0, 0.0, 0.98)
@@ -28,6 +28,7 @@ class HandOver(HandScript):
     def script(self) -> Iterator[None]:
         """Pick, bring, take, let go; picks again when the bar slipped."""
         self._pitch = PITCH + self.rng.uniform(-0.08, 0.08)
+        yield from self.bend(READY_RAD)
         for _ in range(3):
             yield from self._pick()
             if self.see("bar_position")[2] > 0.82:

@@ -9,10 +9,10 @@ import numpy as np
 from robot_stack.core.driver import Driver
 from robot_stack.core.world import World
 from robot_stack.sim.control.whole_body.rotations import yaw_of
-from robot_stack.sim.operators.aloha_hand import pitched
+from robot_stack.sim.operators.aloha_hand import READY_RAD, pitched
 from robot_stack.sim.operators.hand_script import HandScript, Pose
 
-PITCH = 0.80
+PITCH = 1.15
 """How far the hands point down [rad]."""
 
 HANDLE_M, HANDLE_RISE_M = 0.175, 0.024
@@ -27,6 +27,7 @@ class LiftTray(HandScript):
         self._pitch = PITCH + self.rng.uniform(-0.08, 0.08)
         openings = {"left_gripper": 1.0, "right_gripper": 1.0}
         self.set_openings(openings)
+        yield from self.bend(READY_RAD)
         grasps = self._grasps()
         above = np.array([0.0, 0.0, self.rng.uniform(0.06, 0.09)])
         yield from self.go({hand: (p + above, R) for hand, (p, R) in grasps.items()}, 0.4)

@@ -63,7 +63,7 @@ class ArmKinematics:
         """How far the last answer is from its hand poses: the worst hand's error [m]."""
 
     def pose(self, hand: str) -> tuple[np.ndarray, np.ndarray]:
-        """Position ``(3,)`` [m] and rotation matrix ``(3, 3)`` of a hand in the world, after :meth:`restart`."""
+        """Where a hand is after :meth:`restart` or :meth:`bend`: position ``(3,)`` [m], rotation matrix ``(3, 3)``."""
         i = self._hands.index(hand)
         return self._poses.p_base_hand[i] + self._mount, self._poses.R_base_hand[i].copy()
 
@@ -80,8 +80,23 @@ class ArmKinematics:
         target = HandPoses(np.array([p - self._mount for p, _ in poses]), np.array([R for _, R in poses]))
         taken = self._ik.step(self._q, target)
         self.behind = float(np.maximum(taken.position_error_m, RADIAN_M * taken.rotation_error_rad).max())
-        velocity = (taken.joint_position - self._q) / self._period_s
-        self._q = taken.joint_position
+        return self._commands(taken.joint_position)
+
+    def bend(self, q: np.ndarray) -> np.ndarray:
+        """Position commands that lead the joints to ``q``, one control step on, both of shape ``(joints,)`` [rad]."""
+        self.behind = 0.0
+        there = self._q + np.clip(np.clip(q, self._low, self._high) - self._q, -self._largest, self._largest)
+        self._poses = self._ik.forward(there)
+        return self._commands(there)
+
+    @property
+    def joints(self) -> np.ndarray:
+        """Where the joints are led, shape ``(joints,)`` [rad]."""
+        return self._q.copy()
+
+    def _commands(self, q: np.ndarray) -> np.ndarray:
+        velocity = (q - self._q) / self._period_s
+        self._q = q
         wanted = self._q + self._lag_s * velocity
         if self._sinks:
             wanted += self._weight() / self._stiffness

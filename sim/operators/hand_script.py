@@ -87,6 +87,7 @@ class HandScript:
         self._resting = True
         self._running: Iterator[None] | None = None
         self._aim: dict[str, Pose] = {}
+        self._posture: np.ndarray | None = None
         self._opening: dict[str, float] = {}
         self._sent: dict[str, float] = {}
         self._state = np.zeros(0)
@@ -148,8 +149,7 @@ class HandScript:
             while patience and self._arms.behind > BEHIND_M:
                 patience -= 1
                 yield
-            t = step / count
-            share = t**3 * (10.0 - 15.0 * t + 6.0 * t**2)
+            share = _smooth(step / count)
             for hand, (position, _) in targets.items():
                 p_start, R_start = starts[hand]
                 turned = matrix_of(quaternion_from_vector(share * turns[hand])) @ R_start
@@ -161,6 +161,22 @@ class HandScript:
             if all(np.linalg.norm(self._error(hand)) < near for hand in targets):
                 return
             yield
+
+    def bend(self, joints: np.ndarray, speed: float = 1.0) -> Iterator[None]:
+        """Move the joints, not the hands in lines: to a posture from which the hands can work.
+
+        Args:
+            joints: where to, shape ``(joints,)`` [rad].
+            speed: the fastest joint's largest [rad/s].
+        """
+        start = self._arms.joints
+        count = max(1, round(1.875 * np.abs(joints - start).max() / (speed * self.pace) / self._period_s))
+        self._resting = False
+        for step in range(1, count + 1):
+            self._posture = start + _smooth(step / count) * (joints - start)
+            yield
+        self._posture = None
+        self._aim = {hand: self._arms.pose(hand) for hand in self.hands}
 
     def grip(self, openings: Mapping[str, float], seconds: float = 0.5) -> Iterator[None]:
         """Open or close grippers, then wait.
@@ -193,8 +209,13 @@ class HandScript:
             fresh = self._wavering.normal(0.0, self._noise_std, 3) * np.sqrt(1 - NOISE_MEMORY**2)
             self._noise[hand] = NOISE_MEMORY * self._noise[hand] + self._calm * fresh
             targets[hand] = (position + self._bias[hand] + self._noise[hand], rotation)
-        joints = self._arms.solve(targets)
+        joints = self._arms.solve(targets) if self._posture is None else self._arms.bend(self._posture)
         for name, wanted in self._opening.items():
             self._sent[name] += float(np.clip(wanted - self._sent[name], -OPENING_STEP, OPENING_STEP))
         openings = [self._sent[name] for name in self._grippers]
         return np.clip(np.concatenate([joints, openings]), self._low, self._high)
+
+
+def _smooth(t: float) -> float:
+    """Share of a way done at share ``t`` of its time, with the least jerk (Flash and Hogan 1985)."""
+    return t**3 * (10.0 - 15.0 * t + 6.0 * t**2)
