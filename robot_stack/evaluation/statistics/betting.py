@@ -76,9 +76,9 @@ def betting_interval(
     _check_confidence(confidence)
     if len(x) == 0:
         return MeanInterval(0.0, 0, 0.0, 1.0, confidence)
-    bets, needed = _bets(x, confidence, planned), math.log(2 / (1 - confidence))
-    low = bisect_low(lambda m: float(_log_capital(x, bets, m).max()) >= needed)
-    high = 1 - bisect_low(lambda m: float(_log_capital(1 - x, bets, m).max()) >= needed)
+    bets, needed = stakes(x, confidence, planned), math.log(2 / (1 - confidence))
+    low = bisect_low(lambda m: float(log_capital(x, bets, m).max()) >= needed)
+    high = 1 - bisect_low(lambda m: float(log_capital(1 - x, bets, m).max()) >= needed)
     mean = float(x.mean())
     return MeanInterval(mean, len(x), min(low, high), max(low, high), confidence)
 
@@ -98,7 +98,7 @@ def betting_sequence(scores: Sequence[float] | Array, confidence: float = 0.95) 
     """
     x = check_scores(scores)
     _check_confidence(confidence)
-    bets, needed = _bets(x, confidence, None), math.log(2 / (1 - confidence))
+    bets, needed = stakes(x, confidence, None), math.log(2 / (1 - confidence))
     return _running_low(x, bets, needed), 1 - _running_low(1 - x, bets, needed)
 
 
@@ -140,7 +140,7 @@ class PairedScores:
         if state.stopped:
             return overrun(state)
         total, squares, up, down = state.numbers
-        bet = self._bet(state.pairs, total, squares)
+        bet = float(growth_bet(state.pairs, total, squares))
         up += math.log1p(max(bet, 0.0) * gap)
         down += math.log1p(max(-bet, 0.0) * -gap)
         return advance(state, self._decide(up, down), (total + gap, squares + gap * gap, up, down), self.n_max)
@@ -156,12 +156,6 @@ class PairedScores:
             f"(paired scores, {self.alternative.replace('_', ' ')}, alpha {self.alpha:g})"
         )
 
-    def _bet(self, pairs: int, total: float, squares: float) -> float:
-        """Stake on the second (or, negative, on the first) from the pairs before; one pair of variance 1/4 is added."""
-        mean = total / (pairs + 1)
-        variance = max(1e-6, (squares + 0.25) / (pairs + 1) - mean * mean)
-        return min(_CAP, max(-_CAP, mean / (variance + mean * mean)))
-
     def _decide(self, up: float, down: float) -> Decision:
         needed = -math.log(self.alpha / 2 if self.alternative == "two_sided" else self.alpha)
         if self.alternative != "first_better" and up >= needed:
@@ -169,6 +163,22 @@ class PairedScores:
         if self.alternative != "second_better" and down >= needed:
             return Decision.FIRST_BETTER
         return Decision.CONTINUE
+
+
+def growth_bet(pairs: int, total: float | Array, squares: float | Array) -> Array:
+    """Stake on the second policy (or, negative, on the first) that makes the capital grow fastest, as far as is known.
+
+    Args:
+        pairs: before this one.
+        total: sum of their differences, any shape.
+        squares: sum of the squares of their differences; one pair of mean 0 and variance 1/4 is added.
+
+    Returns:
+        At most 3/4 of the capital, of the same shape.
+    """
+    mean = np.asarray(total) / (pairs + 1)
+    variance = np.maximum(1e-6, (np.asarray(squares) + 0.25) / (pairs + 1) - mean * mean)
+    return np.clip(mean / (variance + mean * mean), -_CAP, _CAP)
 
 
 def check_scores(scores: Sequence[float] | Array) -> Array:
@@ -199,26 +209,34 @@ def bisect_low(rejected: Callable[[float], bool]) -> float:
 
 
 def predictable_deviation(x: Array) -> Array:
-    """Standard deviation estimated before each trial, one trial of mean 1/2 and variance 1/4 added; shape (trials,)."""
-    n = np.arange(1, len(x) + 1)
-    means = (0.5 + np.cumsum(x)) / (n + 1)
-    after = np.sqrt((0.25 + np.cumsum((x - means) ** 2)) / (n + 1))
-    return np.concatenate([[0.5], after[:-1]])
+    """Standard deviation estimated before each trial, one trial of mean 1/2 and variance 1/4 added.
+
+    Args:
+        x: scores, shape (..., trials).
+
+    Returns:
+        Of the same shape.
+    """
+    n = np.arange(1, x.shape[-1] + 1)
+    means = (0.5 + np.cumsum(x, axis=-1)) / (n + 1)
+    after = np.sqrt((0.25 + np.cumsum((x - means) ** 2, axis=-1)) / (n + 1))
+    return np.concatenate([np.full((*x.shape[:-1], 1), 0.5), after[..., :-1]], axis=-1)
 
 
-def _bets(x: Array, confidence: float, planned: int | None) -> Array:
-    """Stakes from the trials before each one; the same for both gamblers."""
-    if planned is not None and planned < len(x):
-        raise ConfigError("more trials than planned", got=len(x), expected=f"at most {planned}")
-    t = np.arange(1.0, len(x) + 1)
+def stakes(x: Array, confidence: float, planned: int | None) -> Array:
+    """Stakes from the trials before each one, the same for both gamblers; of the shape of ``x``, (..., trials)."""
+    trials = x.shape[-1]
+    if planned is not None and planned < trials:
+        raise ConfigError("more trials than planned", got=trials, expected=f"at most {planned}")
+    t = np.arange(1.0, trials + 1)
     horizon = t * np.log1p(t) if planned is None else float(planned)
     return np.sqrt(2 * math.log(2 / (1 - confidence)) / horizon) / predictable_deviation(x)
 
 
-def _log_capital(x: Array, bets: Array, mean: float) -> Array:
+def log_capital(x: Array, bets: Array, mean: float) -> Array:
     """What the gambler who bets above ``mean`` has after each trial, in logarithms; falls as ``mean`` grows."""
     capped = np.minimum(bets, _CAP / mean) if mean > 0 else bets
-    return np.cumsum(np.log1p(capped * (x - mean)))
+    return np.cumsum(np.log1p(capped * (x - mean)), axis=-1)
 
 
 def _running_low(x: Array, bets: Array, needed: float) -> Array:
@@ -226,7 +244,7 @@ def _running_low(x: Array, bets: Array, needed: float) -> Array:
     for t in range(1, len(x) + 1):
 
         def rejected(m: float, seen: Array = x[:t], staked: Array = bets[:t]) -> bool:
-            return float(_log_capital(seen, staked, m)[-1]) >= needed
+            return float(log_capital(seen, staked, m)[-1]) >= needed
 
         if rejected(low + 1e-9):
             low = max(low, bisect_low(rejected))

@@ -180,6 +180,17 @@ def detectable(
     return float(root)
 
 
+def peeking_thresholds(n_max: int, alpha: float, every: int = 1) -> NDArray[np.int16]:
+    """What peeking does: Barnard's one-sided test at level alpha after every so many pairs, as if it were the only one.
+
+    For :func:`.operating.operating`, to see by how much its error rate exceeds alpha.
+    """
+    thresholds = np.tile((np.arange(n_max + 1) + 1)[:, None], (1, n_max + 1)).astype(np.int16)
+    for t in range(every, n_max + 1, every):
+        thresholds[t, : t + 1] = t + 1 - rejection_region("barnard", t, t, alpha).sum(axis=1)
+    return thresholds
+
+
 @functools.lru_cache(maxsize=256)
 def _region(test: FixedTest, n0: int, n1: int, alpha: float) -> NDArray[np.bool_]:
     """The region of a one-sided test; the largest threshold of the statistic that keeps alpha."""

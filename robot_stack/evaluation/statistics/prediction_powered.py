@@ -149,7 +149,7 @@ def _corrected_low(y: Array, f: Array, sim_low: float, alpha: float) -> float:
     corrected = y - weights * (f - sim_low)
     span = 1 + weights
     unit = (corrected + weights * (1 - sim_low)) / span  # in [0, 1]
-    deviation = np.stack([predictable_deviation(row) for row in unit]) * span
+    deviation = predictable_deviation(unit) * span
     bets = math.sqrt(2 * math.log(2 / alpha) / len(y)) / deviation
 
     def rejected(mean: float) -> bool:

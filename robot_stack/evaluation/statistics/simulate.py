@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from robot_stack.core.seeding import generator
 from robot_stack.evaluation.intervals import Proportion, clopper_pearson
+from robot_stack.evaluation.statistics.betting import PairedScores, growth_bet
 from robot_stack.evaluation.statistics.e_process import EProcess
 from robot_stack.evaluation.statistics.nuisance import Array
 from robot_stack.evaluation.statistics.operating import PairLaw
@@ -76,6 +77,20 @@ def simulate_e_process(test: EProcess, first: NDArray[np.int8], second: NDArray[
         evidence += np.where(high > low, np.log(factor), 0.0)
         s0, s1 = s0 + x, s1 + y
         decided[(decided == 0) & (evidence >= needed)] = t + 1
+    return Simulated(decided, pairs)
+
+
+def simulate_paired_scores(test: PairedScores, first: Array, second: Array) -> Simulated:
+    """Feed these scores to the direction "second better"; as :func:`simulate_e_process`."""
+    trials, pairs = first.shape
+    needed = -math.log(test.alpha / 2 if test.alternative == "two_sided" else test.alpha)
+    total, squares, won = np.zeros(trials), np.zeros(trials), np.zeros(trials)
+    decided = np.zeros(trials, dtype=np.int64)
+    for t in range(pairs):
+        gap = second[:, t] - first[:, t]
+        won += np.log1p(np.maximum(growth_bet(t, total, squares), 0.0) * gap)
+        total, squares = total + gap, squares + gap * gap
+        decided[(decided == 0) & (won >= needed)] = t + 1
     return Simulated(decided, pairs)
 
 

@@ -13,13 +13,14 @@ from robot_stack.core.errors import ConfigError, ShapeError
 from robot_stack.evaluation.intervals import clopper_pearson
 from robot_stack.evaluation.statistics.betting import (
     PairedScores,
-    _bets,
-    _log_capital,
     betting_interval,
     betting_sequence,
     bisect_low,
+    log_capital,
+    stakes,
 )
 from robot_stack.evaluation.statistics.sequential import Decision, SequentialTest, fold
+from robot_stack.evaluation.statistics.simulate import simulate_paired_scores
 
 
 def draw(kind: str, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
@@ -68,19 +69,19 @@ def test_the_last_of_the_sequence_is_the_interval(scores: list[float], confidenc
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=30))
 def test_the_capital_falls_with_the_mean_so_bisection_finds_the_end(scores: list[float]) -> None:
     x = np.array(scores)
-    bets = _bets(x, 0.9, None)
-    capital = [float(_log_capital(x, bets, m).max()) for m in np.linspace(0, 1, 101)]
+    bets = stakes(x, 0.9, None)
+    capital = [float(log_capital(x, bets, m).max()) for m in np.linspace(0, 1, 101)]
     assert (np.diff(capital) <= 1e-12).all()
-    end = bisect_low(lambda m: float(_log_capital(x, bets, m).max()) >= math.log(20))
-    assert end == 0 or float(_log_capital(x, bets, end).max()) >= math.log(20) - 1e-9
+    end = bisect_low(lambda m: float(log_capital(x, bets, m).max()) >= math.log(20))
+    assert end == 0 or float(log_capital(x, bets, end).max()) >= math.log(20) - 1e-9
 
 
 def test_low_variance_pays_where_a_rate_would_not() -> None:
     rng = np.random.default_rng(2)
-    steady = betting_interval(0.6 + 0.02 * rng.standard_normal(100), planned=100)
+    steady = betting_interval((0.6 + 0.02 * rng.standard_normal(100)).tolist(), planned=100)
     rate = clopper_pearson(60, 100)
     assert steady.high - steady.low < 0.6 * (rate.high - rate.low)
-    coin = betting_interval((rng.permutation(100) < 60) * 1.0, planned=100)
+    coin = betting_interval([1.0] * 60 + [0.0] * 40, planned=100)
     assert coin.high - coin.low < 1.35 * (rate.high - rate.low)
 
 
@@ -134,6 +135,16 @@ def test_a_fair_pair_never_raises_the_capital_on_average(history, high: float, l
         up = chance * math.exp(test.update(state, 0, high).numbers[2] - state.numbers[2])
         up += (1 - chance) * math.exp(test.update(state, low, 0).numbers[2] - state.numbers[2])
         assert up <= 1 + 1e-9
+
+
+def test_the_vectorised_simulation_is_the_test() -> None:
+    test, rng = PairedScores(0.1, "second_better"), np.random.default_rng(6)
+    first, second = rng.integers(0, 5, (60, 50)) / 4, np.clip(rng.integers(1, 6, (60, 50)) / 4, 0, 1)
+    fast = simulate_paired_scores(test, first, second)
+    for i in range(60):
+        state = fold(test, zip(first[i].tolist(), second[i].tolist(), strict=True))
+        assert fast.decided_at[i] == (state.decided_at or 0)
+    assert 0.2 < fast.rate.rate < 1
 
 
 def test_a_score_out_of_range_is_refused() -> None:

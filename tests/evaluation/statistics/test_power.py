@@ -9,13 +9,14 @@ import pytest
 from scipy import stats
 
 from robot_stack.core.errors import ConfigError, UnknownNameError
-from robot_stack.evaluation.statistics.operating import pair_law
+from robot_stack.evaluation.statistics.operating import operating, pair_law
 from robot_stack.evaluation.statistics.p_value import Counts
 from robot_stack.evaluation.statistics.power import (
     FixedTest,
     detectable,
     fixed_power,
     fixed_trials,
+    peeking_thresholds,
     rejection_region,
     sequential_trials,
 )
@@ -105,6 +106,26 @@ def test_detectable_difference() -> None:
         pytest.approx(1 - rate, abs=1e-3)
     )
     assert detectable(lambda p: fixed_power("barnard", 0.9, p, 10), 0.9) is None
+
+
+def test_peeking_by_hand() -> None:
+    """Barnard's one-sided test at 5% after each of five pairs, at rate 1/2, counted by hand.
+
+    Pair 3 rejects 0 against 3: 1 of 64 paths, 16/1024. Pair 4 rejects 0 against 3 and 1 against 4: 3 new paths each of
+    256, 24/1024. Pair 5 rejects 0 against 3 and 2 against 5: 6 new paths each of 1024. In all 52/1024 > 5%. The
+    sequential test with five pairs leaves the last two states out: 40/1024.
+    """
+    naive = operating(peeking_thresholds(5, 0.05), None, pair_law(0.5, 0.5))
+    assert naive.decided_by * 1024 == pytest.approx([0, 0, 0, 16, 40, 52], abs=1e-9)
+    ours = SequentialBarnard(5, 0.05, "second_better").operating(pair_law(0.5, 0.5))
+    assert ours.decided_by * 1024 == pytest.approx([0, 0, 0, 16, 40, 40], abs=1e-9)
+
+
+def test_peeking_goes_on_growing() -> None:
+    often = operating(peeking_thresholds(60, 0.05), None, pair_law(0.4, 0.4)).second_better
+    seldom = operating(peeking_thresholds(60, 0.05, every=20), None, pair_law(0.4, 0.4)).second_better
+    once = operating(peeking_thresholds(60, 0.05, every=60), None, pair_law(0.4, 0.4)).second_better
+    assert often > 0.15 > seldom > 0.07 > 0.05 >= once > 0.03
 
 
 def test_bad_input_is_refused() -> None:
