@@ -5,7 +5,7 @@
 
 All variants render the same moment, round after round in turn; the medians of the rounds' CPU time (software backends
 render on several threads, all counted) are printed as a table. "fastest" has no shadows, reflections, multisampling,
-sky, haze, fog and textures; "full" has all of them. Round shapes have 28 sides as compiled, or 16 as in our small images.
+sky, haze, fog and textures; "full" has all of them. Round shapes have 28 sides as compiled, or 16, as ours.
 """
 
 from __future__ import annotations

@@ -93,7 +93,7 @@ class BatchRobot:
     @property
     def joint_position(self) -> np.ndarray:
         """Of every driven joint, shape ``(nsim, driven)`` [rad or m]."""
-        return self.batch.qpos[:, self.model.qpos]
+        return self._source.qpos[:, self.model.qpos]
 
     def begin(self, rows: np.ndarray, seeds: np.ndarray) -> None:
         """Go to the starts that belong to seeds.
@@ -137,7 +137,7 @@ class BatchRobot:
         self._actuate(replace(command, **{self.mode.guards: sent}))
         kicks = self._disturbances.kicks()
         if kicks is not None:
-            self.batch.qvel[kicks[0], self.model.base_dof] += kicks[1]
+            self._source.qvel[kicks[0], self.model.base_dof] += kicks[1]
         return (taken != arrived).any(axis=1) | (sent != wanted).any(axis=1)
 
     def advance(self, rows: np.ndarray | None, seeds: np.ndarray) -> tuple[BlowUp, ...]:
@@ -228,9 +228,9 @@ class BatchRobot:
         kp, kd = (self._kp, self._kd) if rows is None or self._kp.ndim == 1 else (self._kp[rows], self._kd[rows])
         force = joint_force(command, kp, kd)
         if rows is None:
-            self.batch.ctrl[:, self.model.actuator] = force
+            self._source.ctrl[:, self.model.actuator] = force
         else:
-            self.batch.ctrl[rows[:, None], self.model.actuator] = force
+            self._source.ctrl[rows[:, None], self.model.actuator] = force
 
     def _tell(self, sim: int, seed: int, errors: dict[int, str]) -> BlowUp:
         what = errors.get(sim) or self._recorder.what(sim)
