@@ -28,7 +28,7 @@ class FollowConfig:
 
     workspace_low: tuple[float, ...] = ()
     """Lower corner of the box that aims stay in, in the frame of the actions, 3 numbers [m]; empty: as far as the arms
-    could reach."""
+    could reach. A hand that comes at full speed swings past its aim by a centimetre or so."""
 
     workspace_high: tuple[float, ...] = ()
     """Upper corner, likewise."""
