@@ -64,6 +64,8 @@ MODES: dict[str, str] = {
     "joint_position": "robot_stack.sim.control.joint_modes:JointPositionMode",
     "joint_velocity": "robot_stack.sim.control.joint_modes:JointVelocityMode",
     "joint_torque": "robot_stack.sim.control.joint_modes:JointTorqueMode",
+    "hand_pose": "robot_stack.sim.control.end_effector_modes:HandPoseMode",
+    "hand_step": "robot_stack.sim.control.end_effector_modes:HandStepMode",
 }
 """Action modes that any robot has, each made from its compiled model."""
 
