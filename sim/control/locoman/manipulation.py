@@ -25,13 +25,16 @@ from robot_stack.sim.control.locoman.stance import TrunkLimits, TrunkReference
 from robot_stack.sim.control.whole_body.contacts import Contact
 from robot_stack.sim.control.whole_body.rotations import conjugate, product, quaternion_of
 from robot_stack.sim.control.whole_body.tasks import OrientationTask, PositionTask, PostureTask, Task
-from robot_stack.sim.robots.locoman import HOME_HEIGHT_M, LOCOMAN
+from robot_stack.sim.robots.locoman import FOOT_RADIUS_M, HOME_HEIGHT_M, LOCOMAN
 
 RAISED_LEG = (0.0, 0.9, -2.2)
 """Hip, thigh, calf of a limb that begins to manipulate with its gripper [rad]: the foot is 7 cm off the floor."""
 
-FORWARD_LEG = (0.0, 0.7, -2.2)
+FORWARD_LEG = (0.0, 0.55, -2.1)
 """Likewise with its foot [rad]: further ahead, in the middle of the leg's reach."""
+
+ASIDE_ARM = 0.5
+"""How far the folded manipulator leans outwards while its foot works, so that the knee can flex beside it [rad]."""
 
 UNFOLDED_ARM = (-0.3, 0.0, 0.5 * math.pi)
 """Its manipulator then [rad]: with :data:`RAISED_LEG` the hand's axes are the trunk's, jaws forward."""
@@ -90,8 +93,20 @@ class HandLimits:
     reach: float = 0.52
     """Largest distance of a hand from its shoulder (the front thigh joint), just short of the straight limb [m]."""
 
-    floor: float = 0.03
-    """Least height of the hand's or the foot's centre above the floor [m]."""
+    foot_reach: float = 0.41
+    """Likewise of the foot in the modes that use it [m]."""
+
+    clearance: float = 0.01
+    """The foot's and the gripper's lowest points stay so far above the floor [m]; LocoMan's figure."""
+
+    gripper_radius: float = 0.028
+    """Of a ball around the hand's frame that holds the jaws [m]."""
+
+    max_error: float = 0.03
+    """A hand that cannot follow pushes no harder than at this distance from its reference [m]."""
+
+    jaw_speed: float = 4.0
+    """Of the grippers' openings [1/s]."""
 
 
 class ManipulationMode:
@@ -126,15 +141,20 @@ class ManipulationMode:
         self._joints = list(body.limbs[limb])
         self._home = home[self._joints]
         folded = self._home[-ARM_JOINTS:]
-        self._raised = np.concatenate((RAISED_LEG, UNFOLDED_ARM) if with_gripper else (FORWARD_LEG, folded))
+        outwards = 1.0 if limb else -1.0
+        aside = (-math.pi, outwards * ASIDE_ARM, 0.0)
+        self._raised = np.concatenate((RAISED_LEG, UNFOLDED_ARM) if with_gripper else (FORWARD_LEG, aside))
         self._folded = np.concatenate((self._raised[:-ARM_JOINTS], folded))
         names = LOCOMAN.end_effectors[limb].joints
         others = [name for name in LOCOMAN.joint_names if name not in names]
         self._limb_task = PostureTask(dynamics, self._home, names, kp=250.0, kd=32.0)
         self._rest_task = PostureTask(dynamics, home[[LOCOMAN.joint_names.index(n) for n in others]], others, kd=15.0)
         self._whole_task = PostureTask(dynamics, home, kp=60.0, kd=12.0)
+        working = home.copy()
+        working[self._joints] = self._raised
+        self._working_task = PostureTask(dynamics, working, kp=60.0, kd=12.0)
         self._tool = body.hands[limb] if with_gripper else body.feet[limb]
-        self._place_task = PositionTask(self._tool, kp=200.0, kd=28.0)
+        self._place_task = PositionTask(self._tool, kp=200.0, kd=28.0, max_step=self.limits.max_error)
         self._turn_task = OrientationTask(self._tool, kp=200.0, kd=28.0)
         self._foot_task = PositionTask(body.feet[limb], kp=200.0, kd=28.0)
         self._since_s = self._time_s = 0.0
@@ -191,8 +211,13 @@ class ManipulationMode:
         hold = self._middle if self.phase is Phase.CENTRE else self._hold
         self._trunk.follow(hold, 0.0, Target() if self._leaving else target, period_s)
         levels: list[list[Task]] = [self._trunk.tasks, *self._limb_levels(target, period_s)]
-        self._grippers = np.zeros(2) if self._leaving else target.grippers
+        opening = np.zeros(2) if self._leaving else target.grippers
+        self._grippers = np.clip(opening, *self._jaws_around(period_s))
         return body.command(body.control.solve(self._contacts(), levels), self._grippers)
+
+    def _jaws_around(self, period_s: float) -> tuple[np.ndarray, np.ndarray]:
+        way = self.limits.jaw_speed * period_s
+        return self._grippers - way, self._grippers + way
 
     def _begin(self, phase: Phase) -> None:
         self.phase, self._since_s = phase, self._time_s
@@ -274,22 +299,29 @@ class ManipulationMode:
         self._place_task.velocity = stance.rotation @ self._place.rate
         self._place_task.acceleration = stance.rotation @ self._place.acceleration
         if not self._with_gripper:
-            return [[self._place_task], [self._whole_task]]
+            return [[self._place_task], [self._working_task]]
         self._turn.follow(hand.orientation, period_s)
         self._turn_task.orientation = product(stance.quaternion, self._turn.value)
         self._turn_task.velocity = stance.rotation @ self._turn.rate
-        return [[self._place_task], [self._turn_task], [self._whole_task]]
+        return [[self._place_task], [self._turn_task], [self._working_task]]
 
     def _within_reach(self, position: np.ndarray) -> np.ndarray:
-        """The nearest point that the limb may be sent to, stance frame."""
-        dynamics = self._body.dynamics
-        shoulder = self._stance.from_world(dynamics.position(self._body.shoulders[self._limb]))
+        """The nearest point that the tool may be sent to, stance frame."""
+        dynamics, stance = self._body.dynamics, self._stance
+        shoulder = stance.from_world(dynamics.position(self._body.shoulders[self._limb]))
         place = np.array(position, dtype=np.float64)
-        place[2] = max(place[2], self.limits.floor)
+        place[2] = max(place[2], self._place.value[2] + self.limits.clearance - self._clearance())
         arm = place - shoulder
-        reach = self.limits.reach if self._with_gripper else self.limits.reach - 0.11
+        reach = self.limits.reach if self._with_gripper else self.limits.foot_reach
         length = float(np.linalg.norm(arm))
         return shoulder + arm * min(1.0, reach / max(length, 1e-9))
+
+    def _clearance(self) -> float:
+        """Height of the lowest point of the limb above the floor [m]."""
+        dynamics, floor = self._body.dynamics, self._stance.origin[2]
+        foot = dynamics.position(self._body.feet[self._limb])[2] - FOOT_RADIUS_M
+        hand = dynamics.position(self._body.hands[self._limb])[2] - self.limits.gripper_radius
+        return float(min(foot, hand) - floor)
 
     def _hand_at_rest(self, state: RobotState) -> HandTarget:
         """Where the working posture puts the hand once the trunk is where the mode holds it."""

@@ -83,11 +83,17 @@ class PositionTask:
     acceleration: np.ndarray | None = None
     """Wanted acceleration in world axes, shape ``(3,)`` [m/s²]; ``None``: zero."""
 
+    max_step: float = np.inf
+    """Errors count only up to this length, which bounds the force against something that is in the way [m]."""
+
     def demand(self, dynamics: Dynamics) -> Demand:
         """See :class:`Task`."""
         jacobian = dynamics.jacobian(self.frame)[:3]
         rate = dynamics.jacobian_rate(self.frame)[:3]
         step = np.zeros(3) if self.position is None else self.position - dynamics.position(self.frame)
+        length = float(np.sqrt(step @ step))
+        if length > self.max_step:
+            step = step * (self.max_step / length)
         return _demand(dynamics, jacobian, rate, step, self.velocity, self.acceleration, self.kp, self.kd, self.axes)
 
 
