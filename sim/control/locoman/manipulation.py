@@ -12,20 +12,21 @@ returns to the middle.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 
 import numpy as np
 
 from robot_stack.sim.control.controller import JointCommand, RobotState
 from robot_stack.sim.control.locoman.body import ARM_JOINTS, LocoManBody
+from robot_stack.sim.control.locoman.hand import HandLimits, HandReference
 from robot_stack.sim.control.locoman.mode import HandTarget, Target
-from robot_stack.sim.control.locoman.reference import SmoothRotation, SmoothVector, eased
+from robot_stack.sim.control.locoman.reference import eased
 from robot_stack.sim.control.locoman.stance import TrunkLimits, TrunkReference
 from robot_stack.sim.control.whole_body.contacts import Contact
 from robot_stack.sim.control.whole_body.rotations import conjugate, product, quaternion_of
-from robot_stack.sim.control.whole_body.tasks import OrientationTask, PositionTask, PostureTask, Task
-from robot_stack.sim.robots.locoman import FOOT_RADIUS_M, HOME_HEIGHT_M, LOCOMAN
+from robot_stack.sim.control.whole_body.tasks import PositionTask, PostureTask, Task
+from robot_stack.sim.robots.locoman import HOME_HEIGHT_M, LOCOMAN
 
 RAISED_LEG = (0.0, 0.9, -2.2)
 """Hip, thigh, calf of a limb that begins to manipulate with its gripper [rad]: the foot is 7 cm off the floor."""
@@ -80,35 +81,6 @@ ON_FOUR_FEET = (Phase.SHIFT, Phase.UNLOAD, Phase.LOAD, Phase.CENTRE)
 """Phases in which the fourth foot is on the floor."""
 
 
-@dataclass(frozen=True)
-class HandLimits:
-    """How fast a hand goes after its target, and where it may be sent."""
-
-    speed: float = 0.4
-    """[m/s]; LocoMan's figure."""
-
-    turn_speed: float = 1.5
-    """[rad/s]."""
-
-    reach: float = 0.52
-    """Largest distance of a hand from its shoulder (the front thigh joint), just short of the straight limb [m]."""
-
-    foot_reach: float = 0.41
-    """Likewise of the foot in the modes that use it [m]."""
-
-    clearance: float = 0.01
-    """The foot's and the gripper's lowest points stay so far above the floor [m]; LocoMan's figure."""
-
-    gripper_radius: float = 0.028
-    """Of a ball around the hand's frame that holds the jaws [m]."""
-
-    max_error: float = 0.03
-    """A hand that cannot follow pushes no harder than at this distance from its reference [m]."""
-
-    jaw_speed: float = 4.0
-    """Of the grippers' openings [1/s]."""
-
-
 class ManipulationMode:
     """Modes 1 to 4. Made by :func:`right_gripper` and its neighbours.
 
@@ -154,8 +126,7 @@ class ManipulationMode:
         working[self._joints] = self._raised
         self._working_task = PostureTask(dynamics, working, kp=60.0, kd=12.0)
         self._tool = body.hands[limb] if with_gripper else body.feet[limb]
-        self._place_task = PositionTask(self._tool, kp=200.0, kd=28.0, max_step=self.limits.max_error)
-        self._turn_task = OrientationTask(self._tool, kp=200.0, kd=28.0)
+        self._hand = HandReference(body, limb, self._tool, self.limits)
         self._foot_task = PositionTask(body.feet[limb], kp=200.0, kd=28.0)
         self._since_s = self._time_s = 0.0
         self._leaving = False
@@ -224,10 +195,7 @@ class ManipulationMode:
         body = self._body
         self._from = body.dynamics.joint_position[self._joints].copy()
         if phase is Phase.WORK:
-            start = body.dynamics.position(self._tool)
-            self._place = SmoothVector(self._stance.from_world(start), self.limits.speed)
-            turn = product(conjugate(self._stance.quaternion), quaternion_of(body.dynamics.rotation(self._tool)))
-            self._turn = SmoothRotation(turn, self.limits.turn_speed)
+            self._hand.begin(self._stance)
         if phase is Phase.LOWER:
             self._foot_from = self._stance.from_world(body.dynamics.position(body.feet[self._limb]))
 
@@ -292,36 +260,11 @@ class ManipulationMode:
         return joints
 
     def _work(self, target: Target, period_s: float) -> list[list[Task]]:
-        hand = (target.right_hand, target.left_hand)[self._limb] or self._neutral
-        stance = self._stance
-        self._place.follow(self._within_reach(hand.position), period_s)
-        self._place_task.position = stance.to_world(self._place.value)
-        self._place_task.velocity = stance.rotation @ self._place.rate
-        self._place_task.acceleration = stance.rotation @ self._place.acceleration
+        wanted = (target.right_hand, target.left_hand)[self._limb]
+        self._hand.follow(wanted or self._neutral, period_s)
         if not self._with_gripper:
-            return [[self._place_task], [self._working_task]]
-        self._turn.follow(hand.orientation, period_s)
-        self._turn_task.orientation = product(stance.quaternion, self._turn.value)
-        self._turn_task.velocity = stance.rotation @ self._turn.rate
-        return [[self._place_task], [self._turn_task], [self._working_task]]
-
-    def _within_reach(self, position: np.ndarray) -> np.ndarray:
-        """The nearest point that the tool may be sent to, stance frame."""
-        dynamics, stance = self._body.dynamics, self._stance
-        shoulder = stance.from_world(dynamics.position(self._body.shoulders[self._limb]))
-        place = np.array(position, dtype=np.float64)
-        place[2] = max(place[2], self._place.value[2] + self.limits.clearance - self._clearance())
-        arm = place - shoulder
-        reach = self.limits.reach if self._with_gripper else self.limits.foot_reach
-        length = float(np.linalg.norm(arm))
-        return shoulder + arm * min(1.0, reach / max(length, 1e-9))
-
-    def _clearance(self) -> float:
-        """Height of the lowest point of the limb above the floor [m]."""
-        dynamics, floor = self._body.dynamics, self._stance.origin[2]
-        foot = dynamics.position(self._body.feet[self._limb])[2] - FOOT_RADIUS_M
-        hand = dynamics.position(self._body.hands[self._limb])[2] - self.limits.gripper_radius
-        return float(min(foot, hand) - floor)
+            return [[self._hand.place], [self._working_task]]
+        return [[self._hand.place], [self._hand.turn], [self._working_task]]
 
     def _hand_at_rest(self, state: RobotState) -> HandTarget:
         """Where the working posture puts the hand once the trunk is where the mode holds it."""
