@@ -197,11 +197,12 @@ class _Analysis:
             return ()
         arms = range(self.plan.arms)
         outcomes = np.array([[_judged(self.place(b, p)).success for p in arms] for b in self.blocks], dtype=int)
+        orders = np.array([self.key.orders[b] for b in self.blocks])
         half = len(self.blocks) // 2
         trials = [self.place(b, 0) for b in self.blocks]
         conditions = [self.plan.condition(self.state.conditions[b]) for b in self.blocks]
         found = [
-            place_effect(outcomes),
+            place_effect(outcomes, orders),
             block_effect("time", outcomes, ["first half" if i < half else "second half" for i in range(len(trials))]),
             block_effect("station", outcomes, [t.station for t in trials]),
             block_effect("evaluator", outcomes, [t.evaluator for t in trials]),

@@ -35,19 +35,22 @@ class Effect:
     """Chance of rates so far apart if it did not matter; ``None`` with a single level."""
 
 
-def place_effect(outcomes: np.ndarray, seed: int = 0) -> Effect:
-    """Success by place within the block.
+def place_effect(outcomes: np.ndarray, arms: np.ndarray, seed: int = 0) -> Effect:
+    """Success by place within the block, each policy compared with itself.
 
     Args:
         outcomes: 0 or 1, shape ``(blocks, places)``, in the order of places.
+        arms: number of the policy in each place, same shape.
         seed: of the draws.
     """
     blocks, places = outcomes.shape
-    rng = generator(seed, 1)
-    observed = _spread(outcomes.sum(axis=0))
-    drawn = [_spread(rng.permuted(outcomes, axis=1).sum(axis=0)) for _ in range(DRAWS)] if blocks else []
     rates = tuple(wilson(int(n), blocks) for n in outcomes.sum(axis=0))
-    return Effect("place in the block", tuple(f"{i + 1}." for i in range(places)), rates, _p(observed, drawn))
+    levels = tuple(f"{i + 1}." for i in range(places))
+    means = np.array([outcomes[arms == arm].mean() for arm in range(places)])
+    rest = outcomes - means[arms]  # what remains of success when the policy is taken out; drawing again keeps it
+    rng = generator(seed, 1)
+    drawn = [_spread(rng.permuted(rest, axis=1).sum(axis=0)) for _ in range(DRAWS)]
+    return Effect("place in the block", levels, rates, _p(_spread(rest.sum(axis=0)), drawn))
 
 
 def block_effect(name: str, outcomes: np.ndarray, levels: Sequence[str], seed: int = 0) -> Effect:

@@ -58,7 +58,7 @@ def comparison_table(found: TrialAnalysis) -> str:
                 when,
                 f"{c.level:.4g}",
                 f"{c.difference:+.1%} [{c.interval[0]:+.1%}, {c.interval[1]:+.1%}]",
-                f"{c.probability_second_better:.4f}",
+                _probability(c.probability_second_better),
                 f'<span class="soft">{html.escape(c.evidence)}</span>',
             )
         )
@@ -66,6 +66,12 @@ def comparison_table(found: TrialAnalysis) -> str:
         "pair", "decision", "when", "level", "second minus first, 95%", "P(second better)", "evidence",
     )  # fmt: skip
     return _table(headings, rows)
+
+
+def _probability(value: float) -> str:
+    if min(value, 1 - value) < 0.0001:
+        return "&lt; 0.0001" if value < 0.5 else "&gt; 0.9999"
+    return f"{value:.4f}"
 
 
 def flow_table(found: TrialAnalysis) -> str:

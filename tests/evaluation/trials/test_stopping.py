@@ -109,10 +109,21 @@ def test_power_is_exact_where_it_can_be_and_grows_with_trials() -> None:
     assert power_of(Stopping("barnard", 0.1, 40), 0.5, 0.9, comparisons=3).power < found[-1].power
 
 
+class Plain:
+    """A test that does not know its own power."""
+
+    def __init__(self, inside: FixedNumber) -> None:
+        self.alpha, self.alternative, self.n_max = inside.alpha, inside.alternative, inside.n_max
+        self.start, self.update, self.describe = inside.start, inside.update, inside.describe
+
+
 def test_power_is_simulated_where_it_must_be() -> None:
-    found = power_of(Stopping("fixed", 0.1, 20), 0.5, 0.9, make=lambda s, a: FixedNumber(s.n_max, a))
-    # one-sided Barnard at 20 per arm has .866 (anchors); Boschloo is as good to within the simulation's error
-    assert not found.exact and found.power == pytest.approx(0.866, abs=0.03)
+    stopping = Stopping("fixed", 0.1, 20)
+    exact = power_of(stopping, 0.5, 0.9)
+    found = power_of(stopping, 0.5, 0.9, make=lambda s, a: Plain(FixedNumber(s.n_max, a)))
+    assert exact.exact and not found.exact
+    assert exact.power == pytest.approx(0.888, abs=0.001)  # Barnard's test has .866
+    assert found.power == pytest.approx(exact.power, abs=4 * (0.888 * 0.112 / 2000) ** 0.5)
 
 
 def test_trials_needed_and_the_smallest_difference_agree() -> None:
