@@ -19,10 +19,16 @@ from robot_stack.sim.robots.model import compile_robot
 from robot_stack.sim.robots.spec import RobotSpec
 
 SPEED_SHARE = 0.95
-"""Commands move at most at this share of the joints' largest velocities."""
+"""Commands move at most at this share of the joints' largest velocities, and change speed likewise."""
+
+SMOOTHING = 0.5
+"""Share of a new velocity that counts at once: what a position loop lags behind is led smoothly."""
 
 MARGIN_RAD = 0.01
 """Kept from the joint limits by commands."""
+
+UNLIMITED = 1e4
+"""Acceleration of a joint without a limit of its own [rad/s²]."""
 
 RADIAN_M = 0.1
 """An error of one radian counts as one of so many metres in :meth:`ArmKinematics.behind`."""
@@ -49,6 +55,8 @@ class ArmKinematics:
         self._lag_s = damping / self._stiffness
         self._period_s = 1.0 / spec.control_hz
         self._largest = SPEED_SHARE * np.array([joint.velocity for joint in spec.joints]) * self._period_s
+        acceleration = np.array([joint.acceleration or UNLIMITED for joint in spec.joints])
+        self._largest_turn = SPEED_SHARE * acceleration * self._period_s**2
         self._sinks = not self._model.body_gravcomp.any()
         self._hands = tuple(hand.name for hand in spec.end_effectors)
         self._ik = DifferentialIk(spec, self._period_s, config=IkConfig(velocity_share=SPEED_SHARE, angular_speed=6.0))
@@ -57,7 +65,8 @@ class ArmKinematics:
     def restart(self, q: np.ndarray) -> None:
         """Start from these joint positions, shape ``(joints,)`` [rad]."""
         self._q = np.clip(q, self._low, self._high)
-        self._sent = self._q.copy()
+        self._sent, self._wanted = self._q.copy(), self._q.copy()
+        self._velocity, self._step = np.zeros_like(self._q), np.zeros_like(self._q)
         self._poses = self._ik.forward(self._q)
         self.behind = 0.0
         """How far the last answer is from its hand poses: the worst hand's error [m]."""
@@ -95,13 +104,24 @@ class ArmKinematics:
         return self._q.copy()
 
     def _commands(self, q: np.ndarray) -> np.ndarray:
-        velocity = (q - self._q) / self._period_s
+        self._velocity += SMOOTHING * ((q - self._q) / self._period_s - self._velocity)
         self._q = q
-        wanted = self._q + self._lag_s * velocity
+        wanted = self._q + self._lag_s * self._velocity
         if self._sinks:
             wanted += self._weight() / self._stiffness
-        step = np.clip(np.clip(wanted, self._low, self._high) - self._sent, -self._largest, self._largest)
-        self._sent = self._sent + step
+        return self._within_limits(np.clip(wanted, self._low, self._high))
+
+    def _within_limits(self, wanted: np.ndarray) -> np.ndarray:
+        """The next command on the way to ``wanted``, which itself moves: speed and acceleration as allowed.
+
+        What is left of the way is made up no faster than can be braked again.
+        """
+        going, turn = wanted - self._wanted, self._largest_turn
+        left = wanted - self._sent - going
+        brake = 0.5 * (np.sqrt(turn * (turn + 8.0 * np.abs(left))) - turn)
+        step = np.clip(going + np.clip(left, -brake, brake), -self._largest, self._largest)
+        self._step = np.clip(step, self._step - turn, self._step + turn)
+        self._sent, self._wanted = self._sent + self._step, wanted
         return self._sent.copy()
 
     def _weight(self) -> np.ndarray:

@@ -28,6 +28,9 @@ NOISE_MEMORY = 0.95
 FINE = 0.05
 """Share of the noise in fine movements."""
 
+EASE = 0.8
+"""Largest acceleration of a hand [m/s²]; turning, three times the number [rad/s²]."""
+
 BEHIND_M, PATIENCE_S = 0.003, 2.0
 """A movement waits while the joints, at their largest speeds, are so far behind the aims [m]; so long at most [s]."""
 
@@ -141,7 +144,8 @@ class HandScript:
         turns = {hand: rotation_vector(targets[hand][1] @ starts[hand][1].T) for hand in targets}
         way = max(float(np.linalg.norm(targets[hand][0] - starts[hand][0])) for hand in targets)
         turn = max(float(np.linalg.norm(vector)) for vector in turns.values())
-        seconds = 1.875 * max(way / speed, turn / (3.0 * speed)) / self.pace
+        far = max(way, turn / 3.0)
+        seconds = max(1.875 * far / speed, np.sqrt(5.77 * far / EASE)) / self.pace
         count = max(1, round(seconds / self._period_s))
         self._calm, self._resting = (FINE if fine else 1.0), False
         patience = round(PATIENCE_S / self._period_s)

@@ -43,6 +43,9 @@ FINGER_EFFORT = 70.0
 FINGER_VELOCITY = 0.2
 """[m/s]: ``franka_description``."""
 
+FINGER_ACCELERATION = 10.0
+"""[m/s²]: not published; full speed within a control step."""
+
 FINGER_STIFFNESS = 2000.0
 """kp of each finger [N/m]: a 4 cm cube is held with 40 N. The real hand controls its force; this is our stand-in."""
 
@@ -54,7 +57,15 @@ _JOINTS = tuple(
     for i in range(7)
 )
 _FINGERS = tuple(
-    JointSpec(f"finger_joint{i}", FINGER_EFFORT, FINGER_VELOCITY, FINGER_STIFFNESS, FINGER_DAMPING, 0.04)
+    JointSpec(
+        f"finger_joint{i}",
+        FINGER_EFFORT,
+        FINGER_VELOCITY,
+        FINGER_STIFFNESS,
+        FINGER_DAMPING,
+        0.04,
+        FINGER_ACCELERATION,
+    )
     for i in (1, 2)
 )
 

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from robot_stack.core.seeding import generator
+from robot_stack.sim.control.joint_limits import joint_limits
+from robot_stack.sim.control.joint_modes import JointPositionMode
 from robot_stack.sim.render import import_mujoco
 from robot_stack.sim.robots import panda
 from robot_stack.sim.robots.model import compile_robot
@@ -95,6 +97,8 @@ def test_limits_are_the_published_ones() -> None:
     assert [j.effort for j in PANDA.joints] == [87.0] * 4 + [12.0] * 3
     assert [j.velocity for j in PANDA.joints] == [2.175] * 4 + [2.61] * 3
     assert [j.acceleration for j in PANDA.joints] == [15.0, 7.5, 10.0, 12.5, 15.0, 20.0, 20.0]
+    guarded = joint_limits(ROBOT, JointPositionMode(ROBOT))
+    assert guarded.max_acceleration[:7] == (15.0, 7.5, 10.0, 12.5, 15.0, 20.0, 20.0)
     model = ROBOT.model
     efforts = np.array([j.effort for j in PANDA.driven])
     joints = [model.joint(n).id for n in PANDA.driven_names]
