@@ -60,6 +60,7 @@ class BatchWorld:
         self._rngs: list[np.random.Generator | None] = [None] * nsim
         self._steps = np.zeros(nsim, dtype=np.int64)
         self._ended = np.zeros(nsim, dtype=bool)
+        self._fresh = np.ones(nsim, dtype=bool)
         self._state = self.robot.observe()
 
     @property
@@ -109,7 +110,7 @@ class BatchWorld:
         Raises:
             ShapeError: if the actions have another shape.
             NonFiniteError: if one holds NaN or infinity; nothing was stepped then.
-            ConfigError: if an episode is over and ``autoreset`` is off.
+            ConfigError: before the first reset, or if an episode is over and ``autoreset`` is off.
         """
         asked = self._checked(action)
         began = self._ended.copy() if self.config.autoreset == "next_step" else np.zeros(self.nsim, dtype=bool)
@@ -179,9 +180,10 @@ class BatchWorld:
         if not finite.all():
             sim, number = (int(i) for i in np.argwhere(~finite)[0])
             raise NonFiniteError("an action is not finite", got=f"{names[number]} of simulation {sim}")
-        if self.config.autoreset == "off" and self._ended.any():
-            over = np.flatnonzero(self._ended).tolist()
-            raise ConfigError("an episode is over; reset it first", got=f"simulations {over[:10]}")
+        over = self._fresh | self._ended if self.config.autoreset == "off" else self._fresh
+        if over.any():
+            sims = np.flatnonzero(over)[:10].tolist()
+            raise ConfigError("an episode is over or was never begun; reset it first", got=f"simulations {sims}")
         return given.astype(np.float32).astype(np.float64)
 
     def _begin(self, rows: np.ndarray, seeds: Sequence[int | None] | None = None) -> None:
@@ -194,4 +196,4 @@ class BatchWorld:
             self.seeds[row] = int(rng.integers(2**31)) if seed is None else seed
         self.robot.begin(rows, self.seeds[rows])
         self._steps[rows] = 0
-        self._ended[rows] = False
+        self._ended[rows] = self._fresh[rows] = False

@@ -142,6 +142,10 @@ def test_a_mode_with_a_memory_is_refused_by_name(tmp_path: Path) -> None:
 
 def test_an_ended_episode_wants_a_reset_when_none_comes_by_itself(tmp_path: Path) -> None:
     world = BatchWorld(toy_spec(tmp_path), ToyReach(), 2, None, replace(QUIET, horizon=2))
+    world.reset([1, None], np.array([True, False]))
+    with pytest.raises(ConfigError, match="never begun") as caught:
+        world.step(world.hold_action)
+    assert "simulations [1]" in str(caught.value)
     world.reset([1, 2])
     world.step(world.hold_action)
     step = world.step(world.hold_action)
