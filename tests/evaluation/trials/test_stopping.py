@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from robot_stack.core.seeding import generator
-from robot_stack.evaluation.statistics.sequential import Decision, SequentialTest, fold
+from robot_stack.evaluation.statistics.sequential import Alternative, Decision, SequentialState, SequentialTest, fold
 from robot_stack.evaluation.trials.fixed_number import FixedNumber
 from robot_stack.evaluation.trials.plan import Stopping
 from robot_stack.evaluation.trials.power import detectable, power_of, trials_needed
@@ -113,8 +113,17 @@ class Plain:
     """A test that does not know its own power."""
 
     def __init__(self, inside: FixedNumber) -> None:
-        self.alpha, self.alternative, self.n_max = inside.alpha, inside.alternative, inside.n_max
-        self.start, self.update, self.describe = inside.start, inside.update, inside.describe
+        self.inside, self.alpha, self.n_max = inside, inside.alpha, inside.n_max
+        self.alternative: Alternative = inside.alternative
+
+    def start(self) -> SequentialState:
+        return self.inside.start()
+
+    def update(self, state: SequentialState, first: float, second: float) -> SequentialState:
+        return self.inside.update(state, first, second)
+
+    def describe(self, state: SequentialState) -> str:
+        return self.inside.describe(state)
 
 
 def test_power_is_simulated_where_it_must_be() -> None:
