@@ -118,11 +118,17 @@ class ArmKinematics:
         """
         going, turn = wanted - self._wanted, self._largest_turn
         left = wanted - self._sent - going
-        brake = 0.5 * (np.sqrt(turn * (turn + 8.0 * np.abs(left))) - turn)
-        step = np.clip(going + np.clip(left, -brake, brake), -self._largest, self._largest)
-        self._step = np.clip(step, self._step - turn, self._step + turn)
+        made_up = np.clip(left, -self._brake(np.abs(left)), self._brake(np.abs(left)))
+        step = np.clip(going + made_up, -self._largest, self._largest)
+        step = np.clip(step, self._step - turn, self._step + turn)
+        self._step = np.clip(step, -self._brake(self._sent - self._low), self._brake(self._high - self._sent))
         self._sent, self._wanted = self._sent + self._step, wanted
         return self._sent.copy()
+
+    def _brake(self, way: np.ndarray) -> np.ndarray:
+        """The largest step now after which the joints can still stop within ``way``."""
+        turn = self._largest_turn
+        return 0.5 * (np.sqrt(turn * (turn + 8.0 * np.maximum(way, 0.0))) - turn)
 
     def _weight(self) -> np.ndarray:
         """Torques that hold the arms still where they should be, shape ``(joints,)`` [N·m]."""
