@@ -203,6 +203,25 @@ def test_a_bad_or_stale_observation_latches(bad: Measured | None, reason: str) -
         assert guard.latched == reason
 
 
+@pytest.mark.parametrize("tilt_rad", [1.01, -1.01, np.nan, np.inf])
+def test_a_robot_that_is_not_upright_is_stopped(tilt_rad: float) -> None:
+    guard = filter_at(max_tilt_rad=1.0)
+    measured = Measured(0.0, tilt_rad=tilt_rad)
+    assert reasons_of(guard.tick(None, now_s=0.0, measured=measured)) == ["tilt", "latched_stop"]
+    assert [i.reason for i in guard.rearm(measured, 0.0)] == ["tilt"]
+    assert guard.rearm(Measured(0.0, tilt_rad=-0.99), 0.0) == ()
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("number", [1e101, -1e200, 1.7e308])
+def test_absurd_numbers_are_refused_before_they_can_overflow(number: float) -> None:
+    guard = SafetyFilter(SafetyLimits(max_acceleration=(1.0, 1.0)), PERIOD_S, np.zeros(2))
+    out = guard.tick(Command(np.array([0.0, number]), 0.0), now_s=0.0)
+    assert reasons_of(out) == ["non_finite"] and out.interventions[0].detail == "numbers [1]"
+    out = guard.tick(None, now_s=0.0, measured=Measured(0.0, position=np.array([number, 0.0])))
+    assert reasons_of(out)[0] == "bad_observation"
+
+
 def test_bad_construction_is_refused() -> None:
     with pytest.raises(ConfigError, match="does not match the action"):
         SafetyFilter(SafetyLimits(low=(0.0,)), PERIOD_S, np.zeros(2))
