@@ -40,7 +40,7 @@ STANDOFF_M = 0.048
 HANDLE_Z_M = 0.207
 """Height of the handle above the table [m]."""
 
-SHELL: Rgba = (0.90, 0.89, 0.86, 1.0)
+SHELL: Rgba = (0.70, 0.69, 0.66, 1.0)
 
 
 class PandaDrawer:

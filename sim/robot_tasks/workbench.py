@@ -52,7 +52,10 @@ def mount(made: Any, spec: RobotSpec) -> None:
 
 
 def furnish_panda(made: Any, spec: RobotSpec) -> None:
-    """Room, table and the cameras ``front`` and ``side`` for the Panda, whose base is put onto the table."""
+    """Room and table for the Panda, whose base is put onto the table.
+
+    Cameras: ``front`` and ``side`` show all of it to people, ``workspace`` looks closely at where objects lie.
+    """
     add_room(made)
     mount(made, spec)
     add_table(made, (0.33, 0.0), TOP_M, (0.56, 0.60), rgba=(0.60, 0.48, 0.35, 1.0))
@@ -61,6 +64,7 @@ def furnish_panda(made: Any, spec: RobotSpec) -> None:
     plate.pos, plate.rgba, plate.contype, plate.conaffinity = (-0.36, 0.0, 0.021), BLACK, 0, 0
     add_camera(made, "front", (1.50, 0.0, TOP_M + 0.75), (0.28, 0.0, TOP_M + 0.26), fovy=50.0)
     add_camera(made, "side", (1.10, -1.10, TOP_M + 0.75), (0.28, 0.02, TOP_M + 0.26), fovy=48.0)
+    add_camera(made, "workspace", (1.02, 0.0, TOP_M + 0.62), (0.46, 0.0, TOP_M + 0.03), fovy=48.0)
 
 
 def furnish_aloha(made: Any, spec: RobotSpec) -> None:
