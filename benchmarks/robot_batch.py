@@ -188,7 +188,7 @@ def memory(task: str, mode: str, envs: int, threads: int) -> float:
     code = (
         "import sys, json; from benchmarks.robot_batch import *\n"
         "task, mode, envs, threads = json.loads(sys.argv[1])\n"
-        "small = make_world(task, mode, 1, threads); small.step(small.hold_action); before = resident_bytes()\n"
+        "small = make_world(task, mode, 1, threads); small.reset(); small.step(small.hold_action); before = resident_bytes()\n"
         "world = make_world(task, mode, envs, threads); world.reset(range(envs))\n"
         "[world.step(world.hold_action) for _ in range(3)]\n"
         "print(resident_bytes() - before)"

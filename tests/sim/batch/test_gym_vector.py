@@ -136,7 +136,7 @@ def test_seeds_start_the_same_episodes_again(tmp_path: Path) -> None:
 def test_gymnasiums_wrappers_work_on_it(tmp_path: Path, autoreset: Any) -> None:
     env = vector(tmp_path, autoreset=autoreset)
     counted = wrappers.RecordEpisodeStatistics(env)
-    listed = wrappers.DictInfoToList(wrappers.RescaleAction(counted, np.float32(-1), np.float32(1)))
+    listed = wrappers.DictInfoToList(wrappers.RescaleAction(counted, -1.0, 1.0))
     counted.reset(seed=0)
     total, lengths = np.zeros(N), []
     for action in reaching(env, 4 * HORIZON):
@@ -166,7 +166,8 @@ def test_a_blow_up_truncates_one_episode_alike_in_both(tmp_path: Path, autoreset
     ours = vector(tmp_path, autoreset=autoreset, horizon=100)
     mode = ours.metadata["autoreset_mode"]
     theirs = SyncVectorEnv([partial(single, tmp_path, 100)] * N, autoreset_mode=mode)
-    ours.reset(seed=2), theirs.reset(seed=2)
+    ours.reset(seed=2)
+    theirs.reset(seed=2)
     for tick, action in enumerate(reaching(ours, 6)):
         if tick == 2:
             ours.world.robot.batch.qvel[1, 0] = np.nan
