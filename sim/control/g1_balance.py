@@ -38,6 +38,19 @@ from robot_stack.sim.robots.model import RobotModel, compile_robot
 LEFT, RIGHT = slice(0, 7), slice(7, 14)
 """Where the poses of the hands lie in an action: position, then quaternion wxyz."""
 
+REACH_LOW = (0.15, 0.05, 0.6)
+"""Lower corner of the box that the left hand reaches, fingers forward, wherever in its own box the right hand is.
+
+In the stance frame [m]; the right hand's box is the mirror image. Within it hands come to less than 2 cm of where they
+are asked to (in the median 2 mm), turned by less than 0.4 rad where opposite corners are asked for at once.
+"""
+
+REACH_HIGH = (0.42, 0.38, 1.15)
+"""Its upper corner [m]."""
+
+PUSH_NS = 6.0
+"""A push of a tenth of a second against the torso that is survived from every side, on a level floor [N·s]."""
+
 _ARM = ("shoulder", "elbow", "wrist")
 _POSES = 14
 
@@ -200,7 +213,7 @@ class G1Balance:
             quaternion[:] = quaternion / length if length > 1e-3 else (1.0, 0.0, 0.0, 0.0)
         self._targets = [(taken[h.start : h.start + 3], matrix_of(taken[h.start + 3 : h.stop])) for h in (LEFT, RIGHT)]
         self._fingers = self._grippers.joints(taken[_POSES : _POSES + self._grippers.size])
-        self._height = float(taken[-1]) if self._with_height else self._spec.home_height_m
+        self._height = float(taken[-1]) if self._with_height else None
         return Accepted(
             taken, tuple(Intervention("limit", f"{self._names[i]} {action[i]:.4g} → {taken[i]:.4g}") for i in changed)
         )

@@ -46,16 +46,16 @@ class ReferenceConfig:
     hand_rate: float = 12.0
     """How fast errors of the hands shrink."""
 
-    hand_weight: float = 1.0
+    hand_weight: float = 4.0
     """Of the hands' positions."""
 
-    hand_turn_weight: float = 0.01
-    """Of their orientations: 0.1 rad counts as 1 cm."""
+    hand_turn_weight: float = 0.015
+    """Of their orientations: where both cannot be had, 0.1 rad counts as 6 mm."""
 
     com_rate: float = 4.0
     """How fast the centre of mass goes back to the middle of the feet."""
 
-    com_weight: float = 0.3
+    com_weight: float = 1.5
     """Of the centre of mass over the middle of the feet."""
 
     com_reach: tuple[float, float] = (0.04, 0.05)
@@ -68,7 +68,10 @@ class ReferenceConfig:
     """How fast pelvis and posture go back."""
 
     height_weight: float = 0.02
-    """Of the pelvis' height."""
+    """Of the pelvis' height at home, when none is asked for."""
+
+    asked_height_weight: float = 1.0
+    """Of the pelvis' height that is asked for."""
 
     upright_weight: float = 0.02
     """Of an upright pelvis that looks where the feet look."""
@@ -196,7 +199,7 @@ class StandingReference:
         period_s: float,
         hands: list[tuple[np.ndarray, np.ndarray]],
         hand_velocity: np.ndarray,
-        height: float,
+        height: float | None,
         com_shift: np.ndarray,
     ) -> None:
         """Move on by one tick.
@@ -205,7 +208,7 @@ class StandingReference:
             period_s: of the tick [s].
             hands: position ``(3,)`` and axes ``(3, 3)`` wanted of each hand, in the world.
             hand_velocity: how each target moves: linear and angular in world axes, shape ``(2, 6)``.
-            height: wanted of the pelvis above the floor [m].
+            height: wanted of the pelvis above the floor [m]; ``None`` leaves it to the body.
             com_shift: how far from the middle the centre of mass of the robot has to be so that robot and loads
                 together balance, shape ``(2,)`` in world axes [m].
         """
@@ -224,7 +227,11 @@ class StandingReference:
         self._advance(period_s)
 
     def _tasks(
-        self, hands: list[tuple[np.ndarray, np.ndarray]], hand_velocity: np.ndarray, height: float, shift: np.ndarray
+        self,
+        hands: list[tuple[np.ndarray, np.ndarray]],
+        hand_velocity: np.ndarray,
+        height: float | None,
+        shift: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Jacobian, wanted velocity and weight of every row; the centre of mass comes first."""
         config, joints = self.config, len(self._home)
@@ -244,8 +251,9 @@ class StandingReference:
             weight[rows.start : rows.start + 3] = config.hand_weight
             weight[rows.start + 3 : rows.stop] = config.hand_turn_weight
         jacobian[14, 2] = 1.0
-        wanted[14] = config.body_rate * (self.middle[2] + height - self._data.xpos[self.robot.root, 2])
-        weight[14] = config.height_weight
+        above = self.middle[2] + (self.robot.spec.home_height_m if height is None else height)
+        wanted[14] = config.body_rate * (above - self._data.xpos[self.robot.root, 2])
+        weight[14] = config.height_weight if height is None else config.asked_height_weight
         pelvis = self.pelvis
         jacobian[15:18, 3:6] = pelvis
         wanted[15:18] = config.body_rate * rotation_vector(self.upright @ pelvis.T)
