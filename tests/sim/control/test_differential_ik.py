@@ -260,6 +260,21 @@ def test_hands_that_are_led_into_each_other_stay_apart() -> None:
     assert watch.judge.proximity().least_m < 0.0, "without the limit they would have met"
 
 
+def test_hands_that_touch_can_still_be_led_along() -> None:
+    ik = DifferentialIk(ALOHA, PERIOD_S)
+    poses, watch = ik.forward(ALOHA.home), Watch(ik, ALOHA.home)
+    middle = poses.p_base_hand.mean(axis=0)
+    for _ in range(120):
+        watch.follow(HandPoses(np.stack([middle, middle]), poses.R_base_hand))
+    before = ik.kinematics.poses().p_base_hand
+    for share in np.linspace(0.0, 1.0, 80):
+        aim = middle + share * np.array([0.0, 0.04, 0.08])
+        watch.follow(HandPoses(np.stack([aim, aim]), poses.R_base_hand))
+        watch.assert_apart()
+    moved = ik.kinematics.poses().p_base_hand - before
+    assert moved[:, 1:] == pytest.approx(np.tile([0.04, 0.08], (2, 1)), abs=0.01)
+
+
 def wild_targets(rng: np.random.Generator, home: HandPoses) -> Callable[[], HandPoses]:
     def draw() -> HandPoses:
         position = home.p_base_hand + rng.normal(size=home.p_base_hand.shape) * 10.0 ** rng.uniform(-4, 6)
