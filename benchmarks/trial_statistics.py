@@ -23,6 +23,7 @@ from robot_stack.core.atomic import write_text
 from robot_stack.evaluation.statistics.barnard_regions import build_regions
 from robot_stack.evaluation.statistics.nuisance import maximum
 from robot_stack.evaluation.statistics.operating import Operating, operating, pair_law
+from robot_stack.evaluation.statistics.paired_power import mcnemar_power, mcnemar_size
 from robot_stack.evaluation.statistics.power import (
     FixedTest,
     fixed_power,
@@ -191,6 +192,9 @@ def peeking() -> str:
     return table(("pairs", "peeking after every pair", "peeking five times", "sequential Barnard"), rows)
 
 
+FIXED_RATES = ((0.5, 0.7), (0.7, 0.9), (0.8, 0.95))
+
+
 def fixed() -> str:
     """Fixed-n tests: exact size (largest over the rate) and power, one-sided 0.05."""
     rows = []
@@ -199,11 +203,12 @@ def fixed() -> str:
             name: FixedTest = test
             region = rejection_region(name, n, n, 0.05)
             size = maximum(rejection_by_total(region, conditional_weights(n, n)))
-            powers = [
-                f"{fixed_power(name, a, b, n, 0.05, 'second_better'):.3f}"
-                for a, b in ((0.5, 0.7), (0.7, 0.9), (0.8, 0.95))
-            ]
+            powers = [f"{fixed_power(name, a, b, n, 0.05, 'second_better'):.3f}" for a, b in FIXED_RATES]
             rows.append((test.capitalize(), n, f"{size:.5f}", *powers))
+        size, rho = mcnemar_size(n), 0.3
+        laws = [pair_law(a, b, rho) for a, b in FIXED_RATES]
+        powers = [f"{mcnemar_power(law, n, 0.05, 'second_better'):.3f}" for law in laws]
+        rows.append((f"McNemar, correlation {rho}", n, f"{size:.5f}", *powers))
     return table(("test", "trials of each", "size, exact", "0.5 → 0.7", "0.7 → 0.9", "0.8 → 0.95"), rows)
 
 

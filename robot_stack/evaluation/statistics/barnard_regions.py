@@ -90,7 +90,7 @@ def build_regions(n_max: int, alpha: float, spending: float = 1.0) -> Regions:
     for _ in range(8):
         aim = alpha - excess
         thresholds, surviving = _Builder(n_max, aim, spending).run()
-        size = certified_maximum(rejection_coefficients(surviving), high=0.5)
+        size = certified_maximum(rejection_coefficients(surviving), gap=min(1e-7, 1e-4 * alpha), high=0.5)
         if size.bound <= alpha:
             return Regions(n_max, alpha, spending, thresholds, size)
         excess = 1.2 * max(excess, size.bound - aim)
