@@ -183,7 +183,7 @@ def _serve_actions(app: FastAPI, room: TrialRoom) -> None:
     @app.post("/api/rate")
     def rate(body: _Rate) -> Response:
         room.rate(body.trial, body.rater, body.judgement(), body.key)
-        return PaddedJson({"trial": room.film_to_rate(body.rater)})
+        return seen(body.station)
 
 
 def _refuse(request: Request, error: Exception) -> Response:

@@ -145,6 +145,7 @@ class TrialRoom:
                 "judged": judged,
                 "most": plan.blocks * plan.arms,
                 "over": done,
+                "film": self.film_to_rate(state.stations[station]) if station in state.stations else None,
                 "trial": None if trial is None else self._trial_view(trial, status),
                 "receipt": self.store.head[:12],
             }

@@ -6,6 +6,7 @@ let seen = null;         // the last view from the server
 let seenAt = 0;          // when it came [ms]
 let verdict = null;      // success or failure of the trial being judged
 let judged = "";         // trial that the judging form belongs to
+let rating = null;       // trial of somebody else whose film is being judged
 let busy = false;        // an action is on its way
 let blinking = false;
 let pictures = 0;        // counts pictures, so that none is taken from a cache
@@ -17,12 +18,14 @@ const PRIMARY = {
   confirmed: ["Start", "go", () => act("start")],
   running: ["Stop", "halt", () => act("stop")],
   stopped: ["Save label", "", save],
+  rating: ["Save second judgement", "", saveRating],
 };
 
 function phase() {
   if (!seen || !seen.evaluator) return "join";
   const trial = seen.trial;
   if (trial && trial.phase in STEPS) return trial.phase;
+  if (rating) return "rating";
   return seen.over ? "over" : "ready";
 }
 
@@ -50,7 +53,7 @@ async function act(name, more = {}) {
   busy = true; $("primary").disabled = true;
   try {
     const body = { station: memory.station, ...more };
-    if (!["next", "join", "deviate"].includes(name)) body.trial = seen.trial.id;
+    if (!["next", "join", "deviate", "rate"].includes(name)) body.trial = seen.trial.id;
     take(await post(`/api/${name}`, body, lost));
     show("alert", false);
     if (name === "next" && !seen.over && phase() === "ready") complain(new Refusal({ error: "No trial is free at the moment", remedy: "Other stations hold the rest; try again soon" }));
@@ -109,7 +112,7 @@ async function loadTarget() {
 
 function choose(success) {
   verdict = success;
-  if (success && seen.trial.emergency) { verdict = null; complain(new Refusal({ error: "A trial that ended in an emergency stop cannot be a success", remedy: "Judge it a failure, or exclude it if the policy was not the cause" })); }
+  if (success && !rating && seen.trial.emergency) { verdict = null; complain(new Refusal({ error: "A trial that ended in an emergency stop cannot be a success", remedy: "Judge it a failure, or exclude it if the policy was not the cause" })); }
   keepDraft(); draw();
 }
 
@@ -117,12 +120,12 @@ function draft() { return { success: verdict, milestones: ticks($("milestones"))
 
 function keepDraft() { if (judged) localStorage.setItem("draft", JSON.stringify({ trial: judged, ...draft() })); }
 
-function openJudging(trial) {
-  if (judged === trial.id) return;
-  judged = trial.id; verdict = null;
+function openJudging(id) {
+  if (judged === id) return;
+  judged = id; verdict = null;
   clearChoices($("milestones")); clearChoices($("tags")); $("notes").value = "";
   const kept = JSON.parse(localStorage.getItem("draft") ?? "null");
-  if (kept?.trial !== trial.id) return;
+  if (kept?.trial !== id) return;
   verdict = kept.success; $("notes").value = kept.notes;
   $("milestones").querySelectorAll("input").forEach((input, i) => { input.checked = kept.milestones[i]; });
   for (const input of $("tags").querySelectorAll("input")) input.checked = kept.failure_tags.includes(input.value);
@@ -132,6 +135,27 @@ async function save() {
   if (verdict === null) { complain(new Refusal({ error: "Was it a success or a failure?" })); return; }
   await act("label", draft());
   if (phase() !== "stopped") judged = "";
+}
+
+// --- a second judgement, from a film
+
+function openFilm() {
+  rating = seen.film;
+  $("film").src = `/api/film?trial=${encodeURIComponent(rating)}`;
+  $("film").play().catch(() => {});
+  draw();
+}
+
+function closeFilm() {
+  rating = null; judged = "";
+  $("film").pause(); $("film").removeAttribute("src");
+  draw();
+}
+
+async function saveRating() {
+  if (verdict === null) { complain(new Refusal({ error: "Was it a success or a failure?" })); return; }
+  await act("rate", { trial: rating, rater: seen.evaluator, ...draft() });
+  if (seen.film !== rating) closeFilm();
 }
 
 async function exclude() {
@@ -148,9 +172,10 @@ function draw() {
   if (now === "join") return;
   text("study", seen.study); text("who", `${seen.evaluator} · ${seen.station}`);
   text("count", `${seen.judged} judged`);
-  for (const pane of document.querySelectorAll(".pane")) pane.classList.toggle("shown", pane.dataset.for === now);
+  for (const pane of document.querySelectorAll(".pane")) pane.classList.toggle("shown", pane.dataset.for.split(" ").includes(now));
   drawSteps(now); drawScene(now); drawPrimary(now);
   if (now === "ready") drawReady();
+  else if (now === "rating") drawJudging(`film of ${rating}`, "Judge what the film shows, by the same rules");
   else if (now !== "over") drawTrial(now, seen.trial);
 }
 
@@ -163,6 +188,7 @@ function drawSteps(now) {
 function drawScene(now) {
   const trial = now in STEPS ? seen.trial : null;
   text("tag", trial ? trial.label : "");
+  show("film", now === "rating"); show("film-back", now === "rating"); $("camera").hidden = now === "rating";
   if (now === "assigned") { loadTarget(); $("target").style.opacity = blinking ? (Math.floor(performance.now() / 500) % 2) : $("mix").value / 100; }
   else $("target").style.opacity = 0;
   let seconds = null;
@@ -175,8 +201,8 @@ function drawPrimary(now) {
   const [words, kind] = PRIMARY[now] ?? ["", ""];
   const button = $("primary");
   text("primary", words); button.className = `primary ${kind}`;
-  button.disabled = busy || (now === "stopped" && verdict === null);
-  show("emergency", now !== "ready"); show("exclude-open", now !== "ready");
+  button.disabled = busy || (["stopped", "rating"].includes(now) && verdict === null);
+  show("emergency", now in STEPS); show("exclude-open", now in STEPS);
 }
 
 function drawReady() {
@@ -184,7 +210,7 @@ function drawReady() {
   const past = trial && { excluded: "was excluded and will be run again", expired: "was given away: this station was silent for too long" }[trial.phase];
   text("ready-title", trial?.can_undo ? "Saved" : "Ready");
   text("ready-text", past ? `${trial.label} ${past}.` : trial?.can_undo ? "The label is locked when the next trial begins." : "Take the next trial when the robot and you are ready.");
-  show("saved", Boolean(trial?.can_undo));
+  show("saved", Boolean(trial?.can_undo)); show("film-open", Boolean(seen.film));
   if (trial?.can_undo) text("saved-text", `${trial.label}: ${trial.judgement.success ? "success" : "failure"} · receipt ${seen.receipt}`);
 }
 
@@ -195,11 +221,15 @@ function drawTrial(now, trial) {
   text("limit", `${seen.time_limit_s} s`);
   choices($("reasons"), seen.exclusion_reasons, "radio", "reason", () => { $("exclude-ok").disabled = false; });
   if (now !== "stopped") return;
+  const cause = trial.stop_cause === "evaluator" ? "You stopped it" : `Stopped: ${trial.stop_cause}`;
+  drawJudging(trial.id, [`${cause} after ${trial.elapsed_s.toFixed(1)} s`, seen.rubric.success && `success: ${seen.rubric.success}`].filter(Boolean).join(" · "));
+}
+
+function drawJudging(id, words) {
   choices($("milestones"), seen.rubric.milestones, "checkbox", "milestone", keepDraft, (i) => (i < 9 ? String(i + 1) : ""));
   choices($("tags"), seen.rubric.failure_tags, "checkbox", "tag", keepDraft);
-  openJudging(trial);
-  const cause = trial.stop_cause === "evaluator" ? "You stopped it" : `Stopped: ${trial.stop_cause}`;
-  text("judge-text", [`${cause} after ${trial.elapsed_s.toFixed(1)} s`, seen.rubric.success && `success: ${seen.rubric.success}`].filter(Boolean).join(" · "));
+  openJudging(id);
+  text("judge-text", words);
   $("yes").setAttribute("aria-checked", verdict === true); $("no").setAttribute("aria-checked", verdict === false);
   show("milestones-box", seen.rubric.milestones.length > 0);
   show("tags-box", verdict === false && seen.rubric.failure_tags.length > 0);
@@ -214,13 +244,13 @@ function keys(event) {
   if (event.key === "Escape" && phase() === "running") { event.preventDefault(); emergency(); return; }
   if (document.querySelector("dialog[open]") || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
   if (phase() === "join" || typing) return;
-  const now = phase(), key = event.key.toLowerCase();
+  const now = phase(), key = event.key.toLowerCase(), judging = now === "stopped" || now === "rating";
   const onButton = event.target.matches("button:not([role=radio])"); // such a button is pressed by the browser
   if (key === "enter" && !onButton) { event.preventDefault(); press(); }
-  else if (key === " " && ["confirmed", "running"].includes(now) && !onButton) { event.preventDefault(); press(); }
-  else if (key === "y" && now === "stopped") choose(true);
-  else if (key === "n" && now === "stopped") choose(false);
-  else if (/^[1-9]$/.test(key) && now === "stopped") { $("milestones").querySelectorAll("input")[Number(key) - 1]?.click(); }
+  else if (key === " " && ["confirmed", "running"].includes(now)) { event.preventDefault(); press(); }
+  else if (key === "y" && judging) choose(true);
+  else if (key === "n" && judging) choose(false);
+  else if (/^[1-9]$/.test(key) && judging) { $("milestones").querySelectorAll("input")[Number(key) - 1]?.click(); }
   else if (key === "u" && seen.trial?.can_undo) act("undo");
   else if (key === "x" && now in STEPS) exclude();
   else if (key === "b" && now === "assigned") $("blink").click();
@@ -231,6 +261,8 @@ function connect() {
   $("primary").addEventListener("click", press);
   $("emergency").addEventListener("click", emergency);
   $("exclude-open").addEventListener("click", exclude);
+  $("film-open").addEventListener("click", openFilm);
+  $("film-back").addEventListener("click", closeFilm);
   $("undo").addEventListener("click", () => act("undo"));
   $("yes").addEventListener("click", () => choose(true));
   $("no").addEventListener("click", () => choose(false));
