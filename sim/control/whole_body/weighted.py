@@ -188,7 +188,7 @@ def constrained_motions(jacobian: np.ndarray, wanted: np.ndarray) -> tuple[np.nd
         ``a0``, the smallest of them, shape ``(size,)``, and ``N`` with orthonormal columns, shape ``(size, freedom)``.
     """
     size = jacobian.shape[1]
-    if not len(jacobian):
+    if not jacobian.any():
         return np.zeros(size), np.eye(size)
     packed, pivots, tau, _, _ = lapack.dgeqp3(jacobian.T)
     steps = np.abs(np.diagonal(packed))

@@ -87,4 +87,4 @@ def standing(robot: RobotModel) -> RobotState:
 
 
 def feet(dynamics: Dynamics, names: tuple[str, ...] = tuple(LEGS), friction: float = 0.6) -> list[Contact]:
-    return [Contact(dynamics.site(name), friction) for name in names]
+    return [Contact(dynamics.site(name), friction=friction) for name in names]
