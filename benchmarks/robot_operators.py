@@ -25,9 +25,9 @@ COLUMNS = ("task", "success (95% Wilson)", "mean time", "longest", "corrected", 
 HEAD = f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}"
 
 
-def measure(task: str, seeds: int, first: int, noise_std: float) -> str:
+def measure(task: str, seeds: int, first: int, noise_std: float, mode: str = "") -> str:
     """One line of the table."""
-    world = make_robot_world(RobotWorldConfig(task=task))
+    world = make_robot_world(RobotWorldConfig(task=task, mode=mode))
     operator = make_operator(world, noise_std)
     hz = world.robot.embodiment.control_hz
     times: list[float] = []
@@ -64,12 +64,13 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=100)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--noise-std", type=float, default=0.0, help="what it means stands with each operator")
+    parser.add_argument("--mode", default="", help="another action mode than the task's usual one, e.g. hand_pose")
     parser.add_argument("--out", type=Path, help="also write the table here, in Markdown")
     args = parser.parse_args()
     lines = [HEAD]
     print(HEAD, flush=True)
     for task in args.tasks:
-        lines.append(measure(task, args.seeds, args.first, args.noise_std))
+        lines.append(measure(task, args.seeds, args.first, args.noise_std, args.mode))
         print(lines[-1], flush=True)
     if args.out is not None:
         command = " ".join(a for a in sys.argv[1:] if a not in ("--out", str(args.out)))

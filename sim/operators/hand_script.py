@@ -45,36 +45,42 @@ BIAS_GAIN, BIAS_M = 0.08, 0.02
 
 
 class HandScript:
-    """Drives one or two arms by the poses of their hands; answers with joint positions and gripper openings.
+    """Drives arms by the poses of their hands; answers with joint positions or with hand poses, as the robot wants.
 
     Every episode has its own pace and, with ``noise_std``, hands that waver; both are drawn from the episode's seed.
 
     Args:
-        world: the robot and its task; its action mode must be joint positions.
+        world: the robot and its task; its action mode must be joint positions or absolute hand poses in the world.
         noise_std: standard deviation of the hands' wavering in x, y and z [m]; a twentieth of it in fine movements.
 
     Raises:
-        ConfigError: if the world's actions are not joint positions.
+        ConfigError: if the world's action mode is another one.
     """
 
     history = 1
 
     def __init__(self, world: World, noise_std: float = 0.0) -> None:
         robot = world.robot
-        if not isinstance(robot, MujocoRobot) or robot.embodiment.action[0].name != "joint_position":
+        if not isinstance(robot, MujocoRobot):
+            raise ConfigError("this operator drives simulated robots", got=type(robot).__name__)
+        self.hands = tuple(hand.name for hand in robot.spec.end_effectors)
+        """Names of the hands, in order."""
+        fields = [field.name for field in robot.embodiment.action]
+        grippers = [gripper.name for gripper in robot.spec.grippers]
+        poses = [f"{hand}_{part}" for hand in self.hands for part in ("position", "rotation")]
+        if fields not in (["joint_position", *grippers], [*poses, *grippers]):
             raise ConfigError(
-                "this operator answers with joint positions",
-                got=", ".join(field.name for field in robot.embodiment.action),
+                "this operator answers with joint positions or hand poses",
+                got=", ".join(fields),
                 remedy="make the world with the task's usual action mode",
             )
+        self._in_joints = fields[0] == "joint_position"
         self._where = robot.embodiment.state_slices
         self._low, self._high = robot.embodiment.action_limits
-        self._grippers = [gripper.name for gripper in robot.spec.grippers]
+        self._grippers = grippers
         self._period_s = 1.0 / robot.embodiment.control_hz
         self._noise_std = noise_std
         self._arms = ArmKinematics(robot.spec)
-        self.hands = tuple(hand.name for hand in robot.spec.end_effectors)
-        """Names of the hands, in order."""
         self.reset("", 0)
 
     def reset(self, instruction: str, seed: int) -> None:
@@ -213,11 +219,14 @@ class HandScript:
             fresh = self._wavering.normal(0.0, self._noise_std, 3) * np.sqrt(1 - NOISE_MEMORY**2)
             self._noise[hand] = NOISE_MEMORY * self._noise[hand] + self._calm * fresh
             targets[hand] = (position + self._bias[hand] + self._noise[hand], rotation)
-        joints = self._arms.solve(targets) if self._posture is None else self._arms.bend(self._posture)
+        body = self._arms.solve(targets) if self._posture is None else self._arms.bend(self._posture)
+        if not self._in_joints:
+            poses = targets if self._posture is None else {hand: self._arms.pose(hand) for hand in self.hands}
+            body = np.concatenate([np.concatenate([p, *R[:, :2].T]) for p, R in (poses[hand] for hand in self.hands)])
         for name, wanted in self._opening.items():
             self._sent[name] += float(np.clip(wanted - self._sent[name], -OPENING_STEP, OPENING_STEP))
         openings = [self._sent[name] for name in self._grippers]
-        return np.clip(np.concatenate([joints, openings]), self._low, self._high)
+        return np.clip(np.concatenate([body, openings]), self._low, self._high)
 
 
 def _smooth(t: float) -> float:

@@ -18,8 +18,8 @@ from robot_stack.sim.robot_catalog import RobotWorldConfig, make_operator, make_
 mujoco = import_mujoco()
 
 
-def world_of(task: str) -> tuple[World, MujocoRobot]:
-    world = make_robot_world(RobotWorldConfig(task=task, dump_folder=""))
+def world_of(task: str, mode: str = "") -> tuple[World, MujocoRobot]:
+    world = make_robot_world(RobotWorldConfig(task=task, mode=mode, dump_folder=""))
     assert isinstance(world.robot, MujocoRobot)
     return world, world.robot
 
@@ -34,8 +34,8 @@ class Tally:
     """Milestones that did not hold in some successful episode."""
 
 
-def tally(task: str, seeds: range, noise_std: float = 0.0) -> Tally:
-    world, _ = world_of(task)
+def tally(task: str, seeds: range, noise_std: float = 0.0, mode: str = "") -> Tally:
+    world, _ = world_of(task, mode)
     operator = make_operator(world, noise_std)
     failed, unmet, interventions = [], set(), 0
     for i in seeds:

@@ -27,6 +27,11 @@ def test_operators_succeed_with_wavering_hands(task: str) -> None:
     assert tally(task, range(20, 22), noise_std=0.002).failed == ()
 
 
+@pytest.mark.parametrize("task", TASKS)
+def test_operators_answer_in_hand_poses_too(task: str) -> None:
+    assert tally(task, range(30, 31), mode="hand_pose").failed == ()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_operators_succeed_on_a_hundred_seeds(task: str) -> None:
