@@ -36,11 +36,15 @@ HIP_M = 0.1881
 KNEES_DOWN = (0.35, 0.09)
 """The hind thighs' lean (forwards of the knees' vertical) and the trunk's pitch up when the knees come down [rad]."""
 
-LEANT_BACK = (-0.175, 0.175)
-"""Likewise when the front feet leave the floor [rad]; the front legs are then nearly as long as they get."""
+LEANT_BACK = (-0.12, 0.10)
+"""Likewise when the front feet begin to be unloaded [rad]."""
 
 SITTING_PITCH = 1.1
 """How far the trunk is pitched up when both hands work [rad]."""
+
+UNLOADED_BEHIND_FEET_M = 0.075
+"""Where the centre of mass is, behind the hind feet, when the front feet leave the floor: the front legs are then
+nearly as long as they get [m]."""
 
 COM_BEHIND_FEET_M = 0.10
 """Where the centre of mass is held, behind the hind feet: near the middle between feet and knees [m]."""
@@ -50,6 +54,9 @@ WORKING_LEG = (0.0, 1.45, -1.95)
 
 WORKING_ARM = (0.03, 0.0, 0.5 * math.pi)
 """Their manipulators then [rad]: the hands point forwards, level."""
+
+LIFT_ARM = 0.4
+"""How far the folded manipulators are lifted from the calves, so that the wrist cameras clear the floor [rad]."""
 
 SWING_OUT = 0.9
 """How far the second joint of a manipulator turns outwards while it unfolds, to pass beside the thigh [rad]."""
@@ -83,7 +90,7 @@ class Phase(Enum):
 DURATION_S = {
     Phase.BACK: 1.6,
     Phase.LEAN: 1.4,
-    Phase.UNLOAD: 0.5,
+    Phase.UNLOAD: 1.0,
     Phase.RISE: 2.2,
     Phase.RETURN: 1.2,
     Phase.SINK: 2.4,
@@ -121,11 +128,20 @@ class Seat:
             pitch: of the trunk, up [rad].
         """
         drop = FOOT_RADIUS_M - KNEE_RADIUS_M
-        knee_x = hind_x - math.sqrt(THIGH_M**2 - drop**2)
-        x = knee_x + THIGH_M * math.sin(lean) + HIP_M * math.cos(pitch)
+        x = _knee_x(hind_x) + THIGH_M * math.sin(lean) + HIP_M * math.cos(pitch)
         z = KNEE_RADIUS_M + THIGH_M * math.cos(lean) + HIP_M * math.sin(pitch)
         flat = -0.5 * math.pi - math.asin(drop / THIGH_M)
         return Seat(np.array((x, 0.0, z)), pitch, (0.0, lean + pitch, flat - lean))
+
+
+def _knee_x(hind_x: float) -> float:
+    return hind_x - math.sqrt(THIGH_M**2 - (FOOT_RADIUS_M - KNEE_RADIUS_M) ** 2)
+
+
+def lean_at(hind_x: float, trunk_x: float, pitch: float) -> float:
+    """Lean of the seat whose trunk is at ``trunk_x``; see :meth:`Seat.of` [rad]."""
+    forwards = (trunk_x - HIP_M * math.cos(pitch) - _knee_x(hind_x)) / THIGH_M
+    return math.asin(min(max(forwards, -1.0), 1.0))
 
 
 class BimanualMode:
@@ -151,7 +167,7 @@ class BimanualMode:
         working[self._joints] = np.tile((*WORKING_LEG, *WORKING_ARM), 2)
         self._working = working
         self._place, self._turn = PositionTask(dynamics.base, 120.0, 22.0), OrientationTask(dynamics.base, 120.0, 22.0)
-        self._com = ComTask(120.0, 22.0, axes=(0, 1))
+        self._com = ComTask(120.0, 22.0)
         self._posture = PostureTask(dynamics, home, kp=60.0, kd=14.0)
         names = [LOCOMAN.joint_names[joint] for joint in self._joints]
         self._limb_task = PostureTask(dynamics, home[self._joints], names, kp=200.0, kd=28.0)
@@ -179,7 +195,7 @@ class BimanualMode:
         self._hind_x = float(np.mean([stance.from_world(dynamics.position(foot))[0] for foot in body.feet[2:]]))
         self._trunk = SmoothVector(stance.from_world(dynamics.position(dynamics.base)), 0.5)
         self._attitude = SmoothRotation(body.base_orientation, 1.5)
-        self._balance = SmoothVector(stance.from_world(dynamics.com)[:2], 0.25, bandwidth=12.0)
+        self._balance = SmoothVector(stance.from_world(dynamics.com)[:2], 0.5)
         self._neutral = self._hands_at_rest(state)
         self._leaving = False
         self._grippers = np.zeros(2)
@@ -219,18 +235,20 @@ class BimanualMode:
     def _begin(self, phase: Phase) -> None:
         self.phase, self._since_s = phase, self._time_s
         body, dynamics = self._body, self._body.dynamics
-        self._from = dynamics.joint_position[self._joints].copy()
+        self._all_from = dynamics.joint_position.copy()
+        self._from = self._all_from[self._joints]
         self._trunk_from = self._trunk.value.copy()
         self._pitch_from = self._pitch = getattr(self, "_pitch", 0.0)
         if phase is Phase.UNLOAD:
-            self._balance = SmoothVector(self._stance.from_world(dynamics.com)[:2], 0.25, bandwidth=12.0)
+            self._balance = SmoothVector(self._stance.from_world(dynamics.com)[:2], 0.5)
             self._footing = self._from.copy()
+        self._balance_from = self._balance.value.copy()
         if phase is Phase.WORK:
             for hand in self._hands:
                 hand.begin(self._stance)
-        if phase is Phase.FORWARD:
-            self._trunk = SmoothVector(self._stance.from_world(dynamics.position(body.dynamics.base)), 0.5)
-            self._trunk_from = self._trunk.value.copy()
+        if phase in (Phase.LEAN, Phase.FORWARD):
+            self._trunk = SmoothVector(self._stance.from_world(dynamics.position(dynamics.base)), 0.5)
+            self._lean_from = lean_at(self._hind_x, float(self._trunk.value[0]), self._pitch)
 
     def _advance(self) -> None:
         if self.phase in DURATION_S and self.phase is not Phase.UP and self._share() >= 1.0:
@@ -247,7 +265,7 @@ class BimanualMode:
         if self.phase in _FRONT_DOWN:
             share = 1.0
             if self.phase is Phase.UNLOAD:
-                share = 1.0 - eased(self._share())
+                share = 1.0 - eased(2.0 * self._share() - 1.0)
             elif self.phase is Phase.LOAD:
                 share = eased(self._share())
             contacts += [body.foot_contact(foot, max(share, 0.01)) for foot in (0, 1)]
@@ -272,11 +290,18 @@ class BimanualMode:
             self._place.position = stance.to_world(self._trunk.value)
             self._place.velocity = stance.rotation @ self._trunk.rate
             self._place.acceleration = stance.rotation @ self._trunk.acceleration
+            self._turn.directions = None
             return [self._place, self._turn]
-        self._balance.follow(np.array((self._hind_x - COM_BEHIND_FEET_M, 0.0)), period_s)
+        ahead = UNLOADED_BEHIND_FEET_M if self.phase in (Phase.UNLOAD, Phase.SINK, Phase.LOAD) else COM_BEHIND_FEET_M
+        quick = eased(2.0 * self._share()) if self.phase is Phase.UNLOAD else share
+        goal = np.array((self._hind_x - ahead, 0.0))
+        self._balance.follow(self._balance_from + quick * (goal - self._balance_from), period_s)
         self._com.position = stance.to_world(np.append(self._balance.value, 0.0))
         self._com.velocity = stance.rotation @ np.append(self._balance.rate, 0.0)
         self._com.acceleration = stance.rotation @ np.append(self._balance.acceleration, 0.0)
+        # the calves on the floor leave the trunk three freedoms: along x, pitch, and roll, which is also its sway; what
+        # they hold must not be asked of the arms instead
+        self._com.directions, self._turn.directions = stance.rotation[:, :1].T, stance.rotation[:, :2].T
         return [self._com, self._turn]
 
     def _pitch_goal(self) -> float:
@@ -292,13 +317,13 @@ class BimanualMode:
             return self._trunk_from + share * (Seat.of(self._hind_x, *KNEES_DOWN).trunk - self._trunk_from)
         if self.phase is Phase.UP:
             return self._trunk_from + share * (np.array((0.0, 0.0, HOME_HEIGHT_M)) - self._trunk_from)
-        back = share if self.phase is Phase.LEAN else 1.0 - share
-        lean = KNEES_DOWN[0] + back * (LEANT_BACK[0] - KNEES_DOWN[0])
+        goal = LEANT_BACK[0] if self.phase is Phase.LEAN else KNEES_DOWN[0]
+        lean = self._lean_from + share * (goal - self._lean_from)
         return Seat.of(self._hind_x, lean, self._pitch).trunk
 
     def _limb_levels(self, target: Target, period_s: float) -> list[list[Task]]:
         if self.phase in _FRONT_DOWN:
-            self._posture.position = LOCOMAN.home
+            self._posture.position = self._low_posture() if self.phase in _BY_TRUNK else self._all_from
             return [[self._posture]]
         self._posture.position = self._working
         if self.phase is Phase.WORK:
@@ -311,6 +336,13 @@ class BimanualMode:
             return [places, turns, [self._posture]]
         self._limb_task.position = self._on_its_way()
         return [[self._limb_task], [self._posture]]
+
+    def _low_posture(self) -> np.ndarray:
+        """Home, with the manipulators lifted from the calves while those are near the floor, shape ``(18,)`` [rad]."""
+        share = {Phase.BACK: eased(2.0 * self._share()), Phase.UP: 1.0 - eased(2.0 * self._share() - 1.0)}
+        posture = LOCOMAN.home
+        posture[[limb[ARM_JOINTS] for limb in self._front]] += LIFT_ARM * share.get(self.phase, 1.0)
+        return posture
 
     def _on_its_way(self) -> np.ndarray:
         """Joints of both front limbs between standing and working, shape ``(12,)`` [rad]."""
@@ -337,6 +369,7 @@ class BimanualMode:
             body.update(self._seated(state, stance, Seat.of(self._hind_x, lean, SITTING_PITCH)))
             ahead = stance.from_world(dynamics.com)[0] > self._hind_x - COM_BEHIND_FEET_M
             low, high = (low, lean) if ahead else (lean, high)
+        self._working = dynamics.joint_position.copy()
         rests = []
         for hand in body.hands:
             turn = product(conjugate(stance.quaternion), quaternion_of(dynamics.rotation(hand)))

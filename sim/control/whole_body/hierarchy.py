@@ -24,16 +24,21 @@ from robot_stack.sim.control.whole_body.tasks import Demand
 
 @dataclass(frozen=True)
 class Damping:
-    """How inverses behave near singularities. Both numbers are shares of the task's typical singular value."""
+    """How inverses behave near singularities. Singular values are those of the task's rows scaled to length one."""
 
-    below: float = 0.08
+    below: float = 0.04
     """Directions with a smaller singular value are damped."""
 
-    most: float = 0.08
+    most: float = 0.04
     """Damping factor at the singularity itself."""
 
     rank: float = 1e-8
     """Directions with a smaller singular value do not exist for the task and stay free for lower ones."""
+
+    contact_rank: float = 0.02
+    """Likewise for the contacts. Several points on one body constrain it more than once; where the pose measured is not
+    exactly that of the contacts, such a surplus constraint shows as a tiny singular value, and must not take a freedom
+    away that the robot has."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,9 +99,10 @@ def prioritized(
     for level, (jacobian, right) in enumerate(zip(jacobians, wanted, strict=True)):
         if jacobian.shape[0] and basis.shape[1]:
             rest = right - jacobian @ found if level else right
-            typical = np.sqrt(np.vdot(jacobian, jacobian) / jacobian.shape[0])
+            # rows of length one, so that what is nearly lost does not depend on the rows' units
+            scale = 1.0 / np.maximum(np.sqrt(np.einsum("ij,ij->i", jacobian, jacobian)), 1e-9)[:, None]
             last = level == len(jacobians) - 1 and level > 0
-            step, basis = _serve(jacobian, basis, rest, float(typical), damping, damped=level > 0, last=last)
+            step, basis = _serve(scale * jacobian, basis, scale * rest, damping, damped=level > 0, last=last)
             found += step
         if level == 0:
             first = basis
@@ -107,7 +113,6 @@ def _serve(
     jacobian: np.ndarray,
     basis: np.ndarray,
     rest: np.ndarray,
-    typical: float,
     damping: Damping,
     *,
     damped: bool,
@@ -120,9 +125,9 @@ def _serve(
         left, values, right = np.linalg.svd(seen, full_matrices=rows < columns and not last)
     except np.linalg.LinAlgError as error:
         raise NonFiniteError("a task's Jacobian has no singular values", got=str(error)) from error
-    rank = int(np.count_nonzero(values > damping.rank * typical))
+    rank = int(np.count_nonzero(values > (damping.rank if damped else damping.contact_rank)))
     values = values[:rank]
-    gains = values / (values**2 + _damping(values / typical, damping) * typical**2) if damped else 1.0 / values
+    gains = values / (values**2 + _damping(values, damping)) if damped else 1.0 / values
     step = basis @ (right[:rank].T @ (gains[:, None] * (left[:, :rank].T @ rest)))
     return step, basis @ right[rank:].T
 

@@ -19,6 +19,8 @@ from robot_stack.sim.control.whole_body.rotations import matrix_of, rotation_vec
 ALL_AXES = (0, 1, 2)
 """x, y and z of the world."""
 
+_UNIT = np.eye(3)
+
 
 @dataclass(frozen=True, eq=False)
 class Demand:
@@ -74,6 +76,9 @@ class PositionTask:
     axes: tuple[int, ...] = ALL_AXES
     """Which axes of the world count: 0, 1, 2 for x, y, z."""
 
+    directions: np.ndarray | None = None
+    """Instead of ``axes``: unit vectors in the world along which the task counts, shape ``(rows, 3)``."""
+
     position: np.ndarray | None = None
     """Wanted position in the world, shape ``(3,)`` [m]; ``None``: where the frame is."""
 
@@ -94,7 +99,7 @@ class PositionTask:
         length = float(np.sqrt(step @ step))
         if length > self.max_step:
             step = step * (self.max_step / length)
-        return _demand(dynamics, jacobian, rate, step, self.velocity, self.acceleration, self.kp, self.kd, self.axes)
+        return _demand(dynamics, jacobian, rate, step, self.velocity, self.acceleration, self.kp, self.kd, _rows(self))
 
 
 @dataclass(eq=False)
@@ -113,6 +118,9 @@ class OrientationTask:
     axes: tuple[int, ...] = ALL_AXES
     """Which axes of the world count: 0, 1, 2 for rotations about x, y, z."""
 
+    directions: np.ndarray | None = None
+    """Instead of ``axes``: unit vectors in the world about which rotations count, shape ``(rows, 3)``."""
+
     orientation: np.ndarray | None = None
     """Wanted orientation in the world, quaternion wxyz, shape ``(4,)``; ``None``: as the frame is."""
 
@@ -129,7 +137,7 @@ class OrientationTask:
         step = np.zeros(3)
         if self.orientation is not None:
             step = rotation_vector(matrix_of(self.orientation) @ dynamics.rotation(self.frame).T)
-        return _demand(dynamics, jacobian, rate, step, self.velocity, self.acceleration, self.kp, self.kd, self.axes)
+        return _demand(dynamics, jacobian, rate, step, self.velocity, self.acceleration, self.kp, self.kd, _rows(self))
 
 
 @dataclass(eq=False)
@@ -165,6 +173,9 @@ class ComTask:
     axes: tuple[int, ...] = ALL_AXES
     """Which axes of the world count: 0, 1, 2 for x, y, z."""
 
+    directions: np.ndarray | None = None
+    """Instead of ``axes``: unit vectors in the world along which the task counts, shape ``(rows, 3)``."""
+
     position: np.ndarray | None = None
     """Wanted position in the world, shape ``(3,)`` [m]; ``None``: where it is."""
 
@@ -178,7 +189,7 @@ class ComTask:
         """See :class:`Task`."""
         step = np.zeros(3) if self.position is None else self.position - dynamics.com
         jacobian, rate = dynamics.com_jacobian, dynamics.com_jacobian_rate
-        return _demand(dynamics, jacobian, rate, step, self.velocity, self.acceleration, self.kp, self.kd, self.axes)
+        return _demand(dynamics, jacobian, rate, step, self.velocity, self.acceleration, self.kp, self.kd, _rows(self))
 
 
 class PostureTask:
@@ -235,13 +246,19 @@ def _demand(
     acceleration: np.ndarray | None,
     kp: float,
     kd: float,
-    axes: tuple[int, ...],
+    rows: np.ndarray | None,
 ) -> Demand:
     wanted = np.zeros(3) if velocity is None else velocity
     asked = kp * step + kd * (wanted - jacobian @ dynamics.velocity) - rate
     if acceleration is not None:
         asked = asked + acceleration
-    if axes == ALL_AXES:
+    if rows is None:
         return Demand(jacobian, step, wanted, asked)
-    rows = list(axes)
-    return Demand(jacobian[rows], step[rows], wanted[rows], asked[rows])
+    return Demand(rows @ jacobian, rows @ step, rows @ wanted, rows @ asked)
+
+
+def _rows(task: PositionTask | OrientationTask | ComTask) -> np.ndarray | None:
+    """Directions that count, shape ``(rows, 3)``; ``None`` for all three axes."""
+    if task.directions is not None:
+        return task.directions
+    return None if task.axes == ALL_AXES else _UNIT[list(task.axes)]
