@@ -15,7 +15,8 @@ Tables:
 
 Ways are timed in turn, round by round, and the medians of the rounds are printed. An environment step is one control
 step. "not physics" is 1 - (CPU time of raw, same) / (CPU time of this way), all threads and child processes counted:
-other work on the machine disturbs it less than wall time.
+other work on the machine disturbs it less than wall time. "outside" is the share of our wall time that is not spent in
+``Batch.step``: array operations and Python, on one core while the others wait.
 """
 
 from __future__ import annotations
@@ -115,16 +116,30 @@ def clocked(run: Callable[[], None]) -> tuple[float, float]:
 
 def rates(
     task: str, mode: str, envs: int, threads: int, steps: int, rounds: int, random: bool = True
-) -> dict[str, tuple[float, float]]:
-    """Wall and CPU seconds of an environment step, by way."""
+) -> dict[str, tuple[float, float, float]]:
+    """Wall and CPU seconds of an environment step, and the share outside physics (of ours), by way."""
     world = make_world(task, mode, envs, threads)
     actions = draw_actions(world, steps)
     bare = Bare(world, actions, threads)
     bare.check()
 
+    inside, step = [0.0], world.robot.batch.step
+
+    def clocked_step(**arguments: Any) -> None:
+        start = time.perf_counter()
+        step(**arguments)
+        inside[0] += time.perf_counter() - start
+
+    world.robot.batch.step = clocked_step
+
     def ours() -> None:
+        inside[0] = 0.0
+        start = time.perf_counter()
         for action in actions:
             world.step(action)
+        outside.append(1.0 - inside[0] / (time.perf_counter() - start))
+
+    outside: list[float] = []
 
     ways: dict[str, tuple[Callable[[], Any], Callable[[], None]]] = {
         "ours": (lambda: world.reset(range(envs)), ours),
@@ -138,7 +153,9 @@ def rates(
             prepare()
             times[name].append(clocked(run))
     medians = {name: np.median(np.array(values), axis=0) / (steps * envs) for name, values in times.items()}
-    return {name: (float(wall), float(cpu)) for name, (wall, cpu) in medians.items()}
+    found = {name: (float(wall), float(cpu), 0.0) for name, (wall, cpu) in medians.items()}
+    found["ours"] = (*found["ours"][:2], float(np.median(outside)))
+    return found
 
 
 def asynchronous(task: str, mode: str, envs: int, steps: int, rounds: int) -> tuple[float, float, float]:
@@ -188,7 +205,8 @@ def memory(task: str, mode: str, envs: int, threads: int) -> float:
     code = (
         "import sys, json; from benchmarks.robot_batch import *\n"
         "task, mode, envs, threads = json.loads(sys.argv[1])\n"
-        "small = make_world(task, mode, 1, threads); small.reset(); small.step(small.hold_action); before = resident_bytes()\n"
+        "small = make_world(task, mode, 1, threads); small.reset(); small.step(small.hold_action)\n"
+        "before = resident_bytes()\n"
         "world = make_world(task, mode, envs, threads); world.reset(range(envs))\n"
         "[world.step(world.hold_action) for _ in range(3)]\n"
         "print(resident_bytes() - before)"
@@ -199,16 +217,18 @@ def memory(task: str, mode: str, envs: int, threads: int) -> float:
     return int(done.stdout.split()[-1]) / envs
 
 
-def print_rates(found: dict[str, tuple[float, float]], substeps: int) -> None:
+def print_rates(found: dict[str, tuple[float, float, float]], substeps: int) -> None:
     """One row a way."""
-    print("| way | environment steps/s | physics steps/s | of raw, same (wall) | CPU µs/step | not physics |")
-    print("|---|---|---|---|---|---|")
-    wall_raw, cpu_raw = found["raw, same"]
-    for name, (wall, cpu) in found.items():
+    print("| way | environment steps/s | physics steps/s | of raw, same (wall) | CPU µs/step | not physics | outside |")
+    print("|---|---|---|---|---|---|---|")
+    wall_raw, cpu_raw, _ = found["raw, same"]
+    for name, (wall, cpu, out) in found.items():
         same = name != "raw, random"
         share = f"{wall_raw / wall:.1%}" if same else "other physics"
         rest = f"{1 - cpu_raw / cpu:.1%}" if same else ""
-        print(f"| {name} | {1 / wall:,.0f} | {substeps / wall:,.0f} | {share} | {cpu * 1e6:.0f} | {rest} |", flush=True)
+        rate = f"{1 / wall:,.0f} | {substeps / wall:,.0f}"
+        told = f"{out:.1%}" if name == "ours" else ""
+        print(f"| {name} | {rate} | {share} | {cpu * 1e6:.0f} | {rest} | {told} |", flush=True)
 
 
 def main() -> None:
@@ -235,18 +255,19 @@ def main() -> None:
             print(f"\n{envs} environments\n")
             found = rates(task, mode, envs, threads, options.steps, options.rounds)
             wall, cpu, held = asynchronous(task, mode, envs, options.steps, options.rounds)
-            found["AsyncVectorEnv"] = wall, cpu
+            found["AsyncVectorEnv"] = wall, cpu, 0.0
             print_rates(found, substeps)
             print(f"\nAsyncVectorEnv holds {held / 1e6:.0f} MB for each environment, shared pages not counted")
     if "scaling" in options.only:
-        print("\n| environments | ours, steps/s | raw, same, steps/s | of raw (wall) | not physics |")
-        print("|---|---|---|---|---|")
+        print("\n| environments | ours, steps/s | raw, same, steps/s | of raw (wall) | not physics | outside |")
+        print("|---|---|---|---|---|---|")
         for envs in options.scaling:
             steps = max(2, min(options.steps, 4096 // envs))
             found = rates(task, mode, envs, threads, steps, max(3, options.rounds // 2), random=False)
-            (wall, cpu), (wall_raw, cpu_raw) = found["ours"], found["raw, same"]
+            (wall, cpu, out), (wall_raw, cpu_raw, _) = found["ours"], found["raw, same"]
             share, rest = wall_raw / wall, 1 - cpu_raw / cpu
-            print(f"| {envs} | {1 / wall:,.0f} | {1 / wall_raw:,.0f} | {share:.1%} | {rest:.1%} |", flush=True)
+            speeds = f"{1 / wall:,.0f} | {1 / wall_raw:,.0f}"
+            print(f"| {envs} | {speeds} | {share:.1%} | {rest:.1%} | {out:.1%} |", flush=True)
     if "memory" in options.only:
         print("\n| environments | kB each |\n|---|---|")
         for envs in options.scaling:
