@@ -92,7 +92,7 @@ def operating(second_better: NDArray[np.int16], first_better: NDArray[np.int16] 
     """Follow the trial pair by pair.
 
     Args:
-        second_better: thresholds as in :class:`.barnard_regions.Regions`, or ``None``-like rows of t + 1 for never.
+        second_better: thresholds as in :class:`.barnard_regions.Regions`; larger than t for never.
         first_better: the same for the opposite direction, roles exchanged; ``None`` for a one-sided test.
         law: probabilities of the outcomes of a pair.
     """

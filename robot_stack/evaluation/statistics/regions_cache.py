@@ -10,6 +10,7 @@ import contextlib
 import functools
 import os
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,7 @@ def cache_folder() -> Path:
     return Path(base) / "robot_stack" / "sequential_barnard"
 
 
-@functools.lru_cache(maxsize=16)
+@functools.lru_cache(maxsize=64)
 def cached_regions(n_max: int, alpha: float, spending: float = 1.0, folder: Path | None = None) -> Regions:
     """The regions from memory, else from the file, else computed and written.
 
@@ -69,7 +70,7 @@ def load_regions(path: Path, n_max: int, alpha: float, spending: float) -> Regio
     try:
         with np.load(path, allow_pickle=False) as file:
             thresholds, numbers = file["thresholds"], file["numbers"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return None
     if numbers.shape != (7,) or tuple(numbers[:4]) != (FORMAT, n_max, alpha, spending):
         return None

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from robot_stack.evaluation.statistics.barnard_regions import N_MOST, Regions
 from robot_stack.evaluation.statistics.operating import Operating, PairLaw, operating
 from robot_stack.evaluation.statistics.regions_cache import cached_regions
@@ -79,7 +81,7 @@ class SequentialBarnard:
     def operating(self, law: PairLaw) -> Operating:
         """Error rate, power and number of pairs under this law of the outcomes, exactly."""
         thresholds = self.regions.thresholds
-        never = thresholds * 0 + self.n_max + 1
+        never = np.full_like(thresholds, self.n_max + 1)
         return operating(
             never if self.alternative == "first_better" else thresholds,
             None if self.alternative == "second_better" else thresholds,

@@ -19,6 +19,9 @@ from robot_stack.evaluation.statistics.nuisance import Array
 from robot_stack.evaluation.statistics.operating import PairLaw
 from robot_stack.evaluation.statistics.sequential_pairs import SequentialPairs
 
+_CHUNK = 4000
+"""Trials at a time, so that memory stays small."""
+
 
 @dataclass(frozen=True)
 class Simulated:
@@ -49,10 +52,13 @@ class Simulated:
 
 def draw_pairs(law: PairLaw, trials: int, pairs: int, seed: int) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
     """Outcomes of the first and of the second policy; both of shape (trials, pairs)."""
-    u = generator(seed, trials, pairs).random((trials, pairs))
-    edges = np.cumsum([law.neither, law.second_only, law.first_only])
-    cell = np.searchsorted(edges, u, side="right")
-    return (cell >= 2).astype(np.int8), ((cell == 1) | (cell == 3)).astype(np.int8)
+    rng, edges = generator(seed, trials, pairs), np.cumsum([law.neither, law.second_only, law.first_only])
+    first, second = np.empty((trials, pairs), dtype=np.int8), np.empty((trials, pairs), dtype=np.int8)
+    for i in range(0, trials, _CHUNK):
+        rows = slice(i, min(trials, i + _CHUNK))
+        cell = np.searchsorted(edges, rng.random((rows.stop - i, pairs)), side="right")
+        first[rows], second[rows] = cell >= 2, (cell == 1) | (cell == 3)
+    return first, second
 
 
 def simulate_e_process(test: EProcess, first: NDArray[np.int8], second: NDArray[np.int8]) -> Simulated:
@@ -96,7 +102,8 @@ def simulate_paired_scores(test: PairedScores, first: Array, second: Array) -> S
 
 def simulate_pairs(test: SequentialPairs, first: NDArray[np.int8], second: NDArray[np.int8]) -> Simulated:
     """Feed these outcomes to the direction "second better"; as :func:`simulate_e_process`."""
-    chunks = [_simulate_pairs(test, first[i : i + 4000], second[i : i + 4000]) for i in range(0, len(first), 4000)]
+    starts = range(0, len(first), _CHUNK)
+    chunks = [_simulate_pairs(test, first[i : i + _CHUNK], second[i : i + _CHUNK]) for i in starts]
     return Simulated(np.concatenate(chunks), first.shape[1])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from dataclasses import asdict
 
 import numpy as np
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from robot_stack.core.errors import ConfigError, UnknownNameError
 from robot_stack.evaluation.statistics import regions_cache
 from robot_stack.evaluation.statistics.barnard_regions import build_regions
+from robot_stack.evaluation.statistics.nuisance import at
 from robot_stack.evaluation.statistics.operating import operating, pair_law
 from robot_stack.evaluation.statistics.regions_cache import cached_regions, load_regions, save_regions
 from robot_stack.evaluation.statistics.sequential import Decision, SequentialState, SequentialTest, fold
@@ -37,6 +39,24 @@ def test_the_error_rate_is_kept_everywhere(n_max: int, alpha: float) -> None:
     rates = [operating(regions.thresholds, None, pair_law(p, p)).second_better for p in test_rates]
     assert max(rates) <= regions.size.bound + 1e-12
     assert rates[-1] == pytest.approx(regions.size.value, abs=1e-10)
+
+
+@pytest.mark.parametrize(("n_max", "alpha"), [(40, 0.05), (120, 0.025), (6, 1e-4)])
+def test_the_error_rate_on_a_dense_grid_from_the_thresholds_alone(n_max: int, alpha: float) -> None:
+    """Counts of paths instead of the builder's own propagation, at rates between those it controls."""
+    thresholds = build_regions(n_max, alpha).thresholds
+    paths, rejected = {(0, 0): 1}, np.zeros(2 * n_max + 1)
+    for t in range(1, n_max + 1):
+        after: dict[tuple[int, int], int] = {}
+        for (s0, s1), count in paths.items():
+            for a, b in ((0, 0), (0, 1), (1, 0), (1, 1)):
+                after[s0 + a, s1 + b] = after.get((s0 + a, s1 + b), 0) + count
+        paths = {(s0, s1): count for (s0, s1), count in after.items() if s1 < thresholds[t, s0]}
+    for (s0, s1), count in paths.items():
+        rejected[s0 + s1] += count / math.comb(2 * n_max, s0 + s1)
+    rates = at(1 - rejected, np.linspace(0, 1, 4001))
+    assert rates.max() <= alpha
+    assert rates.max() > 0.9 * alpha or n_max < 10
 
 
 @pytest.mark.parametrize(("first", "second"), [(0.0, 0.0), (0.3, 0.3), (0.5, 0.9), (0.9, 0.4), (0.2, 1.0)])
