@@ -8,7 +8,15 @@ import pytest
 from robot_stack.core.seeding import episode_seed
 from robot_stack.sim.render import import_mujoco
 from robot_stack.sim.robot_catalog import make_operator
-from tests.sim.robot_tasks.arm_bench import check_batch, check_rest, check_starts, free_speeds, tally, world_of
+from tests.sim.robot_tasks.arm_bench import (
+    check_batch,
+    check_impact,
+    check_rest,
+    check_starts,
+    free_speeds,
+    tally,
+    world_of,
+)
 
 mujoco = import_mujoco()
 TASKS = ("aloha/hand-over", "aloha/lift-tray")
@@ -76,6 +84,11 @@ def test_things_rest_in_the_hands_at_the_end(task: str) -> None:
     assert (free_speeds(robot) < 1e-3).all()
     assert robot.task.score(robot.truth).success
     assert deepest > -2e-3
+
+
+@pytest.mark.parametrize(("task", "thing"), [("aloha/hand-over", "bar"), ("aloha/lift-tray", "carton")])
+def test_things_dropped_on_the_table_stay_above_it(task: str, thing: str) -> None:
+    check_impact(task, thing, (0.0, -0.24))
 
 
 def test_a_bar_that_lies_there_or_is_held_by_both_is_not_handed_over() -> None:

@@ -13,7 +13,7 @@ from robot_stack.sim.render import import_mujoco
 from robot_stack.sim.robot_catalog import RobotWorldConfig, make_operator, make_robot_world
 from robot_stack.sim.robot_tasks import panda_drawer, panda_peg
 from robot_stack.sim.robot_tasks.workbench import TOP_M, yaw_quaternion
-from tests.sim.robot_tasks.arm_bench import check_batch, check_rest, check_starts, tally, world_of
+from tests.sim.robot_tasks.arm_bench import check_batch, check_impact, check_rest, check_starts, tally, world_of
 
 mujoco = import_mujoco()
 TASKS = ("panda/pick-place", "panda/drawer", "panda/peg")
@@ -107,6 +107,11 @@ def test_cubes_of_all_sizes_have_their_mass_and_stand_on_the_table() -> None:
             robot.command(robot.hold_action)
         assert robot.truth.p_world_body("cube")[2] == pytest.approx(TOP_M + half, abs=2e-4)
     assert max(sizes) - min(sizes) > 0.005
+
+
+@pytest.mark.parametrize(("task", "thing"), [("panda/pick-place", "cube"), ("panda/peg", "peg")])
+def test_things_dropped_on_the_table_stay_above_it(task: str, thing: str) -> None:
+    check_impact(task, thing, (0.35, 0.40))
 
 
 def test_a_drawer_needs_its_friction_to_be_overcome() -> None:
