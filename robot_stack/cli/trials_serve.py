@@ -144,10 +144,11 @@ def _drivers_maker(subjects: Sequence[Subject], slot: int) -> Any:
 def _announce(address: str, port: int, token: str) -> None:
     from rich.console import Console
 
-    from robot_stack.console.serving import LOOPBACK
+    from robot_stack.console.serving import LOOPBACK, own_address
 
     console = Console(highlight=False, soft_wrap=True)
-    console.print(f"open  http://{address}:{port}/?token={token}")
+    shown = address if address not in ("0.0.0.0", "::") else own_address()
+    console.print(f"open  http://{shown}:{port}/?token={token}")
     if address in LOOPBACK:
         console.print("only this machine reaches it; phones need --host 0.0.0.0 and a network you trust")
     else:

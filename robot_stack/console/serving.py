@@ -35,6 +35,16 @@ def open_socket(host: str, port: int) -> socket.socket:
     return listener
 
 
+def own_address() -> str:
+    """This machine's address in its network, as a guess; nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("10.255.255.255", 1))
+            return str(probe.getsockname()[0])
+        except OSError:
+            return socket.gethostname()
+
+
 def serve(app: object, listener: socket.socket, *, started: Callable[[], None] = lambda: None) -> None:
     """Answer requests until interrupted.
 

@@ -245,7 +245,8 @@ class TrialRoom:
 
     def _tick(self) -> None:
         for lost in self.desk.expire_silent():
-            self._stage(lost.station).stop("station lost")
+            if lost.station in self.stages:  # it may have been served before under other names
+                self.stages[lost.station].stop("station lost")
         for station, stage in self.stages.items():
             trial = self.store.state.current(station)
             if trial is not None and trial.phase == "labelled" and self.films and not trial.video:

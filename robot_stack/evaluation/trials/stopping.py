@@ -65,7 +65,9 @@ def make_test(stopping: Stopping, alpha: float) -> SequentialTest:
 
 
 class StoppingRule:
-    """The plan's rule over all pairs of policies. Holds no state of the study: the same outcomes give the same answer.
+    """The plan's rule over all pairs of policies: the same outcomes always give the same answer.
+
+    What was computed for the first blocks is kept, so that one more block costs one more step.
 
     Args:
         plan: with its rule, error rate and policies.
@@ -78,6 +80,12 @@ class StoppingRule:
         self.levels = [plan.stopping.alpha / (count - k) for k in range(count)]
         """From the strictest to the loosest."""
         self.tests = [make(plan.stopping, level) for level in self.levels]
+        self._begin()
+
+    def _begin(self) -> None:
+        self._seen: list[tuple[int, ...]] = []
+        self._states = {pair: [test.start() for test in self.tests] for pair in self.pairs}
+        self._found: dict[tuple[int, int], Verdict] = {}
 
     def verdicts(self, outcomes: Sequence[Sequence[int]]) -> tuple[Verdict, ...]:
         """What can be said after these blocks, for every pair of policies.
@@ -85,17 +93,25 @@ class StoppingRule:
         Args:
             outcomes: per block, in the plan's order, the success (0 or 1) of each policy, by its number.
         """
-        states = {pair: [test.start() for test in self.tests] for pair in self.pairs}
-        found: dict[tuple[int, int], Verdict] = {}
-        for number, block in enumerate(outcomes, start=1):
-            for (first, second), mine in states.items():
-                for k, test in enumerate(self.tests):
-                    mine[k] = test.update(mine[k], block[first], block[second])
-            while self._decide_one(states, found, number):
-                pass
-            if len(found) == len(self.pairs):
-                break
+        given = [tuple(block) for block in outcomes]
+        if given[: len(self._seen)] != self._seen:
+            self._begin()
+        for block in given[len(self._seen) :]:
+            self._take(block)
+        found, states = self._found, self._states
         return tuple(found.get(pair) or self._open(pair, states[pair], len(found)) for pair in self.pairs)
+
+    def _take(self, block: tuple[int, ...]) -> None:
+        self._seen.append(block)
+        for pair in self.pairs:
+            if pair not in self._found:
+                mine, (first, second) = self._states[pair], pair
+                self._states[pair] = [
+                    test.update(state, block[first], block[second])
+                    for test, state in zip(self.tests, mine, strict=True)
+                ]
+        while self._decide_one(len(self._seen)):
+            pass
 
     def stops(self, outcomes: Sequence[Sequence[int]]) -> int | None:
         """After how many of these blocks every pair is settled; ``None`` while one is open."""
@@ -103,20 +119,15 @@ class StoppingRule:
         settled = [v.decided_at for v in verdicts if v.decided_at is not None]
         return max(settled) if len(settled) == len(verdicts) else None
 
-    def _decide_one(
-        self,
-        states: dict[tuple[int, int], list[SequentialState]],
-        found: dict[tuple[int, int], Verdict],
-        number: int,
-    ) -> bool:
-        k = sum(v.decision in _BETTER for v in found.values())
+    def _decide_one(self, number: int) -> bool:
+        k = len(self._found)
         for pair in self.pairs:
-            if pair in found:
+            if pair in self._found:
                 continue
-            decisions = {state.decision for state in states[pair][k:]}
+            decisions = {state.decision for state in self._states[pair][k:]}
             if len(decisions) == 1 and (decision := decisions.pop()) in _BETTER:
-                text = self.tests[k].describe(states[pair][k])
-                found[pair] = Verdict(*pair, decision, number, self.levels[k], text)
+                text = self.tests[k].describe(self._states[pair][k])
+                self._found[pair] = Verdict(*pair, decision, number, self.levels[k], text)
                 return True
         return False
 

@@ -13,10 +13,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import shutil
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -29,7 +31,7 @@ from robot_stack.core.config_json import from_plain, to_plain
 from robot_stack.core.errors import RobotStackError
 from robot_stack.core.lock import FolderLock
 from robot_stack.core.seeding import generator
-from robot_stack.evaluation.trials.errors import KeyMismatchError, PlanChangedError, StoreError
+from robot_stack.evaluation.trials.errors import KeyMismatchError, LogDamagedError, PlanChangedError, StoreError
 from robot_stack.evaluation.trials.event_log import Event, EventLog, make_event, parse_log
 from robot_stack.evaluation.trials.index import TrialIndex, read_index
 from robot_stack.evaluation.trials.plan import TrialPlan
@@ -140,12 +142,25 @@ def read_store(folder: str | Path) -> Snapshot:
         PlanChangedError: if the plan was edited after freezing.
     """
     root = _require_store(folder)
-    events = read_index(root / INDEX) if (root / INDEX).exists() else []
-    if not events:
-        events = parse_log((root / EVENTS).read_bytes(), root / EVENTS)[0]
+    events = _newest_events(root)
     state = fold(events)
     check_plan_file(root, state)
     return Snapshot(root, tuple(events), state)
+
+
+def _newest_events(root: Path) -> list[Event]:
+    """From the log or its copy, whichever knows more: a killed server may not have copied its last event."""
+    copied: list[Event] = []
+    if (root / INDEX).exists():
+        with contextlib.suppress(sqlite3.Error):  # on a disk that cannot be written to, SQLite may refuse to read
+            copied = read_index(root / INDEX)
+    try:
+        logged = parse_log((root / EVENTS).read_bytes(), root / EVENTS)[0]
+    except LogDamagedError:
+        if not copied:
+            raise
+        return copied  # what can be looked at; opening and verifying name the damage
+    return logged if len(logged) > len(copied) else copied
 
 
 def check_plan_file(root: Path, state: TrialState) -> None:

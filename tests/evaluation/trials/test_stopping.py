@@ -56,6 +56,17 @@ def test_several_policies_share_it_by_holm() -> None:
         assert alone.decided_at is None or (verdict.decided_at or 99) <= alone.decided_at
 
 
+def test_what_is_kept_changes_no_answer() -> None:
+    rng = generator(8)
+    plan = make_plan(arms=3, n_max=30)
+    kept = StoppingRule(plan)
+    outcomes = (rng.random((30, 3)) < (0.2, 0.5, 0.9)).astype(int).tolist()
+    for n in (5, 6, 20, 3, 12, 30, 29):
+        assert kept.verdicts(outcomes[:n]) == StoppingRule(plan).verdicts(outcomes[:n])
+    outcomes[2] = [1 - x for x in outcomes[2]]  # a label was taken back and given anew
+    assert kept.verdicts(outcomes) == StoppingRule(plan).verdicts(outcomes)
+
+
 def test_a_difference_found_stands_whatever_comes_after() -> None:
     rule = StoppingRule(make_plan(arms=3, n_max=40))
     outcomes = [[0, 1, 1]] * 12 + [[1, 0, 1]] * 20

@@ -21,6 +21,7 @@ from robot_stack.evaluation.trials.errors import (
     TrialConflictError,
 )
 from robot_stack.evaluation.trials.event_log import EventLog, make_event, parse_log
+from robot_stack.evaluation.trials.index import TrialIndex
 from robot_stack.evaluation.trials.status import blind_status
 from robot_stack.evaluation.trials.store import EVENTS, INDEX, KEY, PLAN, TrialStore, create_store, read_store
 from robot_stack.evaluation.trials.unblind import opened_key, unblind
@@ -173,6 +174,19 @@ def test_a_lost_second_copy_is_made_again(finished: Path) -> None:
     with TrialStore(finished) as store:
         events = store.state.events
     assert len(read_store(finished).events) == events
+
+
+def test_a_label_that_was_logged_and_not_copied_is_seen(finished: Path) -> None:
+    events = read_store(finished).events
+    for path in finished.glob(f"{INDEX}*"):
+        path.unlink()
+    index = TrialIndex(finished / INDEX)
+    for event in events[:-3]:
+        index.add(event)
+    index.close()
+    assert read_store(finished).events == events
+    with TrialStore(finished) as store:
+        assert store.state.events == len(events)
 
 
 def test_an_edited_plan_is_refused_with_the_difference(finished: Path) -> None:
