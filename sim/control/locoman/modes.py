@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from robot_stack.sim.control.locoman.bimanual import BimanualMode
 from robot_stack.sim.control.locoman.body import LocoManBody
 from robot_stack.sim.control.locoman.loco_manipulation import CarryConfig, LocoManipulation
 from robot_stack.sim.control.locoman.manipulation import ManipulationMode
@@ -30,4 +31,5 @@ def locoman_modes(
         **{limb.name: limb for limb in limbs},
         "locomotion": Trot(robot, trot),
         "loco_manipulation": LocoManipulation(robot, trot, carry),
+        "bimanual": BimanualMode(body),
     }
