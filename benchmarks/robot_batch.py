@@ -162,7 +162,7 @@ def asynchronous(task: str, mode: str, envs: int, steps: int, rounds: int) -> tu
     """Wall and CPU seconds of an environment step of Gymnasium's AsyncVectorEnv, and memory [byte per environment]."""
     from gymnasium.vector import AsyncVectorEnv
 
-    env = AsyncVectorEnv([partial(make_env, task, mode)] * envs)
+    env = AsyncVectorEnv([partial(make_env, task, mode)] * envs, context="spawn")  # a batch holds threads: no fork
     pids = [process.pid for process in env.processes]
     world = make_world(task, mode, envs, 1)
     actions = draw_actions(world, steps).astype(np.float32)
