@@ -74,7 +74,7 @@ def run(arguments: list[str]) -> int:
         listener = open_socket(args.host, args.port)
         subjects = subjects_of(plan, device_of(args.device))
         camera = args.camera or usual_camera(plan.task)
-        stages = _stages(args.stations, plan, _world_maker(args, plan), subjects, camera)
+        stages = _stages(args, plan, subjects, camera)
         room = TrialRoom(store, dict(stages), films=args.films)
         address, port = listener.getsockname()[:2]
         try:
@@ -108,19 +108,20 @@ def _named_maker(name: str) -> WorldMaker:
     return maker
 
 
-def _stages(
-    stations: Sequence[str], plan: TrialPlan, world: WorldMaker, subjects: Sequence[Subject], camera: str
-) -> dict[str, WorldStage]:
-    from robot_stack.console.trials.world_stage import Budget, WorldStage
+def _stages(args: ServeArgs, plan: TrialPlan, subjects: Sequence[Subject], camera: str) -> dict[str, WorldStage]:
+    from robot_stack.console.trials.world_stage import Budget, PacedClock, WorldStage
+    from robot_stack.core.clock import MonotonicClock
     from robot_stack.core.errors import ConfigError
 
+    stations, world = args.stations, _world_maker(args, plan)
+    clock = MonotonicClock if args.robot else PacedClock
     if len(set(stations)) != len(stations) or not stations:
         raise ConfigError("each station needs a name of its own", got=" ".join(stations))
     budget = Budget()
     made: dict[str, WorldStage] = {}
     for number, station in enumerate(stations):
         drivers = _drivers_maker(subjects, number)
-        made[station] = WorldStage(world, drivers, camera=camera, budget=budget, horizon=plan.horizon)
+        made[station] = WorldStage(world, drivers, camera=camera, budget=budget, horizon=plan.horizon, clock=clock)
     for stage in made.values():
         stage.wait_until_ready()
     return made

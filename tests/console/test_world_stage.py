@@ -12,8 +12,11 @@ import pytest
 from robot_stack.console.trials.padding import FRAME_BYTES, padded_jpeg
 from robot_stack.console.trials.world_stage import Budget, EvenDriver, PacedClock, WorldStage
 from robot_stack.core.action import ActionChunk
+from robot_stack.core.clock import MonotonicClock
 from robot_stack.core.errors import RobotStackError
 from robot_stack.core.observation import Observation
+from robot_stack.core.world import World
+from robot_stack.evaluation.trials.judged_task import JudgedTask
 from robot_stack.evaluation.trials.plan import InitialCondition
 from tests.console.rooms import make_drivers, point_stage
 from tests.evaluation.trials.studies import HandClock
@@ -157,3 +160,19 @@ def test_pictures_have_one_size_whatever_they_show() -> None:
         data = padded_jpeg(image)
         assert len(data) == FRAME_BYTES
         assert decode(data).shape[2] == 3
+
+
+def test_a_task_that_only_a_person_judges_runs_to_its_horizon() -> None:
+    def make() -> World:
+        robot = make_point_world(PointConfig(camera=32)).robot
+        return World(robot, JudgedTask("point", "push the point to the goal", horizon=15))
+
+    stage = WorldStage(make, make_drivers, clock=MonotonicClock)
+    try:
+        stage.wait_until_ready()
+        stage.show(HERE)
+        stage.start(0, None)
+        wait(lambda: stage.status().state == "done")
+        assert (stage.status().steps, stage.status().error) == (15, "")
+    finally:
+        stage.close()

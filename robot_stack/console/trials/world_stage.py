@@ -129,6 +129,7 @@ class WorldStage:
         budget: shared by the stages of a process.
         size: height and width of rendered views [pixel].
         horizon: longest episode [control steps]; ``None``: the task's.
+        clock: makes the clock of each trial: a paced one for simulation, :class:`MonotonicClock` for a robot.
     """
 
     def __init__(
@@ -140,8 +141,9 @@ class WorldStage:
         budget: Budget | None = None,
         size: tuple[int, int] = (360, 480),
         horizon: int | None = None,
+        clock: Callable[[], Clock] = PacedClock,
     ) -> None:
-        self._make_world, self._make_drivers = world, drivers
+        self._make_world, self._make_drivers, self._make_clock = world, drivers, clock
         self._camera, self._size, self._horizon = camera, size, horizon
         self._budget = budget or Budget()
         self._commands: queue.Queue[Callable[[], None] | None] = queue.Queue()
@@ -246,7 +248,7 @@ class WorldStage:
                 seed=_seed(self._condition),
                 horizon=self._horizon,
                 stop_on_success=False,
-                clock=PacedClock(),
+                clock=self._make_clock(),
                 subscribers=(watcher,),
             )
         except EpisodeAborted:
