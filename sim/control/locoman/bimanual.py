@@ -234,7 +234,7 @@ class BimanualMode:
 
     def _begin(self, phase: Phase) -> None:
         self.phase, self._since_s = phase, self._time_s
-        body, dynamics = self._body, self._body.dynamics
+        dynamics = self._body.dynamics
         self._all_from = dynamics.joint_position.copy()
         self._from = self._all_from[self._joints]
         self._trunk_from = self._trunk.value.copy()

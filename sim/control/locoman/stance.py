@@ -8,18 +8,21 @@ import numpy as np
 
 from robot_stack.sim.control.controller import JointCommand, RobotState
 from robot_stack.sim.control.locoman.body import LocoManBody, StanceFrame
-from robot_stack.sim.control.locoman.mode import Target
+from robot_stack.sim.control.locoman.gait import GaitConfig
+from robot_stack.sim.control.locoman.mode import Mode, Target
 from robot_stack.sim.control.locoman.reference import SmoothRotation, SmoothVector
+from robot_stack.sim.control.locoman.trot import Trot, TrotConfig
 from robot_stack.sim.control.whole_body.rotations import product, quaternion_from_rpy
 from robot_stack.sim.control.whole_body.tasks import ComTask, OrientationTask, PositionTask, PostureTask, Task
 from robot_stack.sim.robots.locoman import HOME_HEIGHT_M, LOCOMAN
+from robot_stack.sim.robots.model import RobotModel
 
 
 @dataclass(frozen=True)
 class TrunkLimits:
     """How far and how fast the trunk may be sent from where a mode holds it; LocoMan's figures for rotations."""
 
-    position: tuple[float, float, float] = (0.06, 0.05, 0.08)
+    position: tuple[float, float, float] = (0.05, 0.03, 0.08)
     """Largest offset each way along x, y, z [m]."""
 
     rpy: tuple[float, float, float] = (0.40, 0.25, 0.40)
@@ -92,39 +95,76 @@ class TrunkReference:
         return float(np.linalg.norm(self._place.rate)) < 2e-3 and float(np.linalg.norm(self._turn.rate)) < 5e-3
 
 
+@dataclass(frozen=True)
+class CatchConfig:
+    """When a robot that is pushed must step."""
+
+    margin_m: tuple[float, float] = (0.10, 0.06)
+    """The capture point (where a foot would have to be for the robot to come to rest over it) may come so near to the
+    edge of the feet's rectangle, along x and y [m]."""
+
+    patience_s: float = 0.02
+    """It must have been beyond for so long [s]."""
+
+
+def quick_trot(robot: RobotModel) -> Trot:
+    """A trot on the spot that catches pushes, with more steps a second than LocoMan's.
+
+    Args:
+        robot: LocoMan alone, compiled with no scene.
+    """
+    return Trot(robot, TrotConfig(gait=GaitConfig(period_s=0.34, duty=0.52, load_s=0.01)))
+
+
 class Stance:
     """Mode 0. It serves the body's offsets and the grippers.
+
+    A push that four standing feet cannot bear is caught by stepping; the robot then stands where it came to rest, in a
+    new stance frame, and serves targets again.
 
     Args:
         body: shared by the robot's modes.
         limits: of the body's offsets.
+        catch: the mode that steps; :func:`quick_trot` when left out.
+        config: when it steps.
     """
 
     name = "stance"
 
-    def __init__(self, body: LocoManBody, limits: TrunkLimits | None = None) -> None:
+    def __init__(
+        self,
+        body: LocoManBody,
+        limits: TrunkLimits | None = None,
+        catch: Mode | None = None,
+        config: CatchConfig | None = None,
+    ) -> None:
+        self.config = CatchConfig() if config is None else config
         self._body = body
         self._trunk = TrunkReference(body, TrunkLimits() if limits is None else limits)
         self._posture = PostureTask(body.dynamics, LOCOMAN.home, kp=60.0, kd=12.0)
-        self._leaving = False
-        self._time_s = 0.0
+        self._catch = quick_trot(body.robot) if catch is None else catch
+        self._catching = self._leaving = False
+        self._time_s = self._beyond_s = 0.0
+
+    @property
+    def catching(self) -> bool:
+        """It steps, because it was pushed; targets wait."""
+        return self._catching
 
     @property
     def ready(self) -> bool:
         """See :class:`~robot_stack.sim.control.locoman.mode.Mode`."""
-        return not self._leaving
+        return not (self._leaving or self._catching)
 
     @property
     def left(self) -> bool:
         """See :class:`~robot_stack.sim.control.locoman.mode.Mode`."""
-        return self._leaving and self._trunk.settled
+        return self._leaving and not self._catching and self._trunk.settled
 
     def enter(self, state: RobotState) -> None:
         """See :class:`~robot_stack.sim.control.locoman.mode.Mode`."""
-        self._body.update(state)
-        self._trunk.enter(self._body.stance())
         self._leaving = False
-        self._time_s = state.time_s
+        self._stand(state)
 
     def rest(self) -> Target:
         """Every offset zero, grippers closed."""
@@ -139,7 +179,37 @@ class Stance:
         period_s, self._time_s = state.time_s - self._time_s, state.time_s
         body = self._body
         body.update(state)
+        if not self._catching and self._must_step(period_s):
+            self._catching = True
+            self._catch.enter(state)
+            self._catch.leave()  # it ends by itself, once the robot stands still
+        if self._catching:
+            command = self._catch.update(state, Target(grippers=target.grippers))
+            if self._catch.left:
+                self._stand(state)
+            return command
         wanted = self.rest() if self._leaving else target
         self._trunk.follow(np.array((0.0, 0.0, HOME_HEIGHT_M)), 0.0, wanted, period_s)
         whole = body.control.solve(body.foot_contacts(), [self._trunk.tasks, [self._posture]])
         return body.command(whole, target.grippers)
+
+    def _stand(self, state: RobotState) -> None:
+        self._body.update(state)
+        self._stance = self._body.stance()
+        self._trunk.enter(self._stance)
+        self._catching = False
+        self._beyond_s = 0.0
+        self._time_s = state.time_s
+        feet = [self._stance.from_world(self._body.dynamics.position(foot)) for foot in self._body.feet]
+        self._room = np.abs(np.stack(feet)).min(axis=0)[:2] - self.config.margin_m
+
+    def _must_step(self, period_s: float) -> bool:
+        """The capture point has been beyond the middle of the feet for a while."""
+        dynamics = self._body.dynamics
+        height = max(float(dynamics.com[2] - self._stance.origin[2]), 0.05)
+        speed = dynamics.com_jacobian @ dynamics.velocity
+        ahead = speed * np.sqrt(height / 9.81)
+        capture = self._stance.from_world(dynamics.com + ahead)[:2]
+        beyond = bool((np.abs(capture) > self._room).any())
+        self._beyond_s = self._beyond_s + period_s if beyond else 0.0
+        return self._beyond_s > self.config.patience_s
