@@ -54,7 +54,6 @@ class LocoManipulation(Trot):
         robot: LocoMan alone, compiled with no scene.
         config: how it trots.
         carry: how it carries.
-        period_s: time between servo ticks [s].
     """
 
     name = "loco_manipulation"
@@ -64,9 +63,8 @@ class LocoManipulation(Trot):
         robot: RobotModel,
         config: TrotConfig | None = None,
         carry: CarryConfig | None = None,
-        period_s: float = 0.002,
     ) -> None:
-        super().__init__(robot, config, period_s)
+        super().__init__(robot, config)
         self.carry = carry = CarryConfig() if carry is None else carry
         frames = [self._dynamics.site(hand.site) for hand in robot.spec.end_effectors]
         self._hands = [OrientationTask(frame, *carry.gains) for frame in frames]

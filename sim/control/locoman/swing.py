@@ -21,9 +21,7 @@ class FootMotion:
     """Shape ``(3,)`` [m/s²]."""
 
 
-def swing_motion(
-    start: np.ndarray, end: np.ndarray, height_m: float, share: float, duration_s: float, sink_m_s: float = 0.0
-) -> FootMotion:
+def swing_motion(start: np.ndarray, end: np.ndarray, height_m: float, share: float, duration_s: float) -> FootMotion:
     """A foot's motion from ``start`` over an apex to ``end``; velocity and acceleration are zero at both ends.
 
     Horizontally a quintic of least jerk; vertically one up to the apex at half time, and one down.
@@ -34,9 +32,7 @@ def swing_motion(
         height_m: of the apex above the higher of the two ends [m].
         share: of the way, 0 … 1.
         duration_s: of the whole swing [s].
-        sink_m_s: speed of sinking after the end, for floors lower than thought [m/s]; acts for ``share`` > 1.
     """
-    late_s = max(share - 1.0, 0.0) * duration_s
     share = min(max(share, 0.0), 1.0)
     place, speed, push = _least_jerk(share)
     way = end - start
@@ -45,8 +41,8 @@ def swing_motion(
     low, rise, half = (start[2], apex - start[2], share) if share < 0.5 else (end[2], apex - end[2], 1.0 - share)
     place, speed, push = _least_jerk(2.0 * half)
     sign = 2.0 if share < 0.5 else -2.0
-    position[2] = low + place * rise - sink_m_s * late_s
-    velocity[2] = sign * speed * rise / duration_s - (sink_m_s if late_s > 0.0 else 0.0)
+    position[2] = low + place * rise
+    velocity[2] = sign * speed * rise / duration_s
     acceleration[2] = 4.0 * push * rise / duration_s**2
     return FootMotion(position, velocity, acceleration)
 

@@ -30,6 +30,9 @@ from robot_stack.sim.robots.model import RobotModel
 ARM_JOINTS = tuple(f"{prefix}_joint_{i}" for prefix in ("1_FR", "2_FL") for i in (1, 2, 3))
 """The manipulators' joints, right before left."""
 
+LONGEST_TICK_S = 0.02
+"""A tick that comes later counts for no more [s]: references do not leap after a pause."""
+
 
 @dataclass(frozen=True)
 class TrotConfig:
@@ -65,6 +68,9 @@ class TrotConfig:
     full_load_n: float = 250.0
     """Most a fully loaded foot may bear [N]."""
 
+    landed_load: float = 0.3
+    """Share of that for a foot that landed before its time."""
+
     friction: float = 0.6
     """What the feet are trusted with; LocoMan's."""
 
@@ -96,19 +102,13 @@ class Trot:
     Args:
         robot: LocoMan alone, compiled with no scene.
         config: how it trots.
-        period_s: time between servo ticks [s].
     """
 
     name = "locomotion"
 
-    def __init__(
-        self,
-        robot: RobotModel,
-        config: TrotConfig | None = None,
-        period_s: float = 0.002,
-    ) -> None:
+    def __init__(self, robot: RobotModel, config: TrotConfig | None = None) -> None:
         self.config = config = TrotConfig() if config is None else config
-        self._period_s = period_s
+        self._time_s = self._period_s = 0.0
         self._body = WholeBodyController(robot, config=config.whole_body)
         dynamics = self._dynamics = self._body.dynamics
         self._grippers = GripperMap(robot)
@@ -120,15 +120,14 @@ class Trot:
         self._height = PositionTask(dynamics.base, *config.trunk_gains, axes=(2,))
         self._place = PositionTask(dynamics.base, 0.0, config.place_damping, axes=(0, 1))
         self._steps = [PositionTask(foot, *config.foot_gains) for foot in self._feet]
-        self._index = {name: i for i, name in enumerate(robot.spec.driven_names)}
-        self._arm = np.array([self._index[name] for name in ARM_JOINTS])
-        self._legs = np.array([i for name, i in self._index.items() if name.split("_")[2] in ("hip", "thigh", "calf")])
+        self._count = len(robot.spec.joints)
+        self._arm = np.array([robot.spec.joint_names.index(name) for name in ARM_JOINTS])
         self._home = robot.spec.home[self._arm]
         self._posture = PostureTask(dynamics, self._home, ARM_JOINTS, kp=100.0, kd=20.0)
         self._stiffness = np.array([joint.stiffness for joint in robot.spec.driven])
         self._damping = np.array([joint.damping for joint in robot.spec.driven])
-        self._stiffness[self._legs], self._damping[self._legs] = LOCOMOTION_GAINS
-        self._count = len(robot.spec.joints)
+        legs = np.setdiff1d(np.arange(self._count), self._arm)
+        self._stiffness[legs], self._damping[legs] = LOCOMOTION_GAINS
         self._leaving = False
         self._still_s = 0.0
 
@@ -145,6 +144,7 @@ class Trot:
     def enter(self, state: RobotState) -> None:
         """Begin from standing."""
         self._leaving, self._still_s = False, 0.0
+        self._time_s, self._period_s = state.time_s, 0.0
         self._body.update(state)
         self._gait.stop()
         feet = self._foot_positions()
@@ -165,12 +165,13 @@ class Trot:
 
     def update(self, state: RobotState, target: Target) -> JointCommand:
         """One tick of the trot."""
+        self._period_s = min(max(state.time_s - self._time_s, 0.0), LONGEST_TICK_S)
+        self._time_s = state.time_s
         self._body.update(state)
         feet = self._foot_positions()
         self._follow(target)
         self._schedule(feet, state.foot_force)
-        contacts = self._contacts()
-        command = self._body.solve(contacts, self._levels(target))
+        command = self._body.solve(self._contacts(), self._levels(target))
         position = np.concatenate((command.position, self._grippers.joints(self._openings(target.grippers))))
         velocity, effort = np.zeros(len(position)), np.zeros(len(position))
         velocity[: self._count], effort[: self._count] = command.velocity, command.torque
@@ -187,7 +188,7 @@ class Trot:
         walk.advance(wanted, self._dynamics, self._period_s)
         rpy = np.zeros(3) if self._leaving else target.body_rpy
         lift = 0.0 if self._leaving else float(target.body_position[2])
-        walk.pose(rpy, lift, self._floor_m)
+        walk.pose(rpy, lift, self._floor_m, self._period_s)
         self._upright.orientation = quaternion_from_rpy(walk.rpy)
         self._upright.velocity = np.array((0.0, 0.0, walk.yaw_rate))
         self._height.position = walk.position
@@ -224,11 +225,10 @@ class Trot:
 
     def _contacts(self) -> list[Contact]:
         config, gait = self.config, self._gait
+        most = config.full_load_n * np.where(self._landed, config.landed_load, gait.load)
         return [
-            Contact(
-                foot, FOOT_RADIUS_M, config.friction, max_force=max(config.full_load_n * (load if stands else 0.3), 5.0)
-            )
-            for foot, stands, landed, load in zip(self._feet, gait.stands, self._landed, gait.load, strict=True)
+            Contact(foot, FOOT_RADIUS_M, config.friction, max_force=max(float(force), 5.0))
+            for foot, stands, landed, force in zip(self._feet, gait.stands, self._landed, most, strict=True)
             if stands or landed
         ]
 

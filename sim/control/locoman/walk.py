@@ -10,6 +10,7 @@ import numpy as np
 from robot_stack.core.errors import ConfigError
 from robot_stack.sim.control.whole_body.dynamics import BASE, Dynamics
 from robot_stack.sim.control.whole_body.rotations import yaw_of
+from robot_stack.sim.robots.locoman import FOOT_RADIUS_M
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ class Walk:
         calm = math.hypot(moving[0], moving[1]) < slow and abs(moving[5]) < turn
         self.is_still = calm and not self.command.any()
 
-    def pose(self, rpy: np.ndarray, lift_m: float, floor_m: float, elapsed_s: float = 0.002) -> None:
+    def pose(self, rpy: np.ndarray, lift_m: float, floor_m: float, elapsed_s: float) -> None:
         """Approach the wanted height and tilt.
 
         Args:
@@ -130,7 +131,7 @@ class Walk:
         wanted = np.minimum(np.maximum(rpy[:2], -config.tilt_rad), config.tilt_rad)
         self._tilt += np.minimum(np.maximum(wanted - self._tilt, -most), most)
         low, high = config.height_offset_m
-        rise = config.height_m - 0.02 + min(max(lift_m, low), high)
+        rise = config.height_m - FOOT_RADIUS_M + min(max(lift_m, low), high)
         self._rise_m += min(max(rise - self._rise_m, -most), most)
         self.rpy[:2] = self._tilt
         self.position[2] = floor_m + self._rise_m
