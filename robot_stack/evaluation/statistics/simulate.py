@@ -109,17 +109,19 @@ def simulate_pairs(test: SequentialPairs, first: NDArray[np.int8], second: NDArr
 
 def _simulate_pairs(test: SequentialPairs, first: NDArray[np.int8], second: NDArray[np.int8]) -> NDArray[np.int64]:
     trials, pairs = first.shape
-    alive = np.zeros((trials, pairs + 2))  # column b: came to b wins of the second without stopping
-    alive[:, 0] = 1.0
+    whole = np.zeros((trials, pairs + 2))  # column b: came to b wins of the second without stopping
+    whole[:, 0] = 1.0
     wins, discordant = np.zeros(trials, dtype=np.int64), np.zeros(trials, dtype=np.int64)
     spent, decided = np.zeros(trials), np.zeros(trials, dtype=np.int64)
-    columns = np.arange(pairs + 2)
     for t in range(pairs):
+        alive, columns = whole[:, : t + 3], np.arange(min(t + 3, pairs + 2))
         differ = first[:, t] != second[:, t]
-        _toss(alive, differ)
+        half = alive[differ] / 2  # one more fair coin
+        half[:, 1:] += half[:, :-1].copy()
+        alive[differ] = half
         discordant += differ
         wins += second[:, t] > first[:, t]
-        above = _sums_from_the_right(alive)
+        above = np.cumsum(alive[:, ::-1], axis=1)[:, ::-1]
         allowed = spent[:, None] + above <= float(test.budget(t + 1)) * (1 + 1e-12)
         allowed &= 2 * columns[None, :] > discordant[:, None]
         threshold = allowed.argmax(axis=1)  # the last column is always allowed: more wins than pairs
@@ -127,14 +129,3 @@ def _simulate_pairs(test: SequentialPairs, first: NDArray[np.int8], second: NDAr
         alive[columns[None, :] >= threshold[:, None]] = 0.0
         decided[(decided == 0) & (wins >= threshold)] = t + 1
     return decided
-
-
-def _toss(alive: Array, rows: NDArray[np.bool_]) -> None:
-    """One more fair coin for these rows."""
-    half = alive[rows] / 2
-    half[:, 1:] += half[:, :-1].copy()
-    alive[rows] = half
-
-
-def _sums_from_the_right(alive: Array) -> Array:
-    return np.cumsum(alive[:, ::-1], axis=1)[:, ::-1]
