@@ -17,7 +17,13 @@ from robot_stack.sim.control.controller import RobotState
 from robot_stack.sim.control.locoman.mode import HandTarget, Target
 from robot_stack.sim.control.locoman.reference import SmoothRotation, eased
 from robot_stack.sim.control.locoman.trot import ARM_JOINTS, Trot, TrotConfig
-from robot_stack.sim.control.whole_body.rotations import conjugate, product, quaternion_from_vector, quaternion_of
+from robot_stack.sim.control.whole_body.rotations import (
+    conjugate,
+    matrix_of,
+    product,
+    quaternion_from_vector,
+    quaternion_of,
+)
 from robot_stack.sim.control.whole_body.tasks import OrientationTask, Task
 from robot_stack.sim.robots.model import RobotModel
 
@@ -38,6 +44,9 @@ class CarryConfig:
 
     turn_speed: float = 0.8
     """Hands are sent to new orientations at most so fast [rad/s]."""
+
+    least_rise: float = 0.15
+    """Sine of the least angle by which grippers point upwards; asked to point lower, they would meet the floor."""
 
     gains: tuple[float, float] = (400.0, 40.0)
     """kp [1/s²] and kd [1/s] of the hands' orientation."""
@@ -115,7 +124,7 @@ class LocoManipulation(Trot):
         spin = np.array((0.0, 0.0, self._walk.yaw_rate))
         for task, turn, asked in zip(self._hands, self._turns, (target.right_hand, target.left_hand), strict=True):
             wanted = np.array(self.carry.orientation) if asked is None else asked.orientation
-            turn.follow(wanted, self._period_s)
+            turn.follow(risen(wanted, self.carry.least_rise), self._period_s)
             task.orientation, task.velocity = product(heading, turn.value), spin
         return list(self._hands)
 
@@ -123,3 +132,22 @@ class LocoManipulation(Trot):
         """A hand's reference, from how the hand is turned now."""
         world = quaternion_of(self._dynamics.rotation(task.frame))
         return SmoothRotation(product(conjugate(heading), world), self.carry.turn_speed)
+
+
+def risen(orientation: np.ndarray, least: float) -> np.ndarray:
+    """The nearest orientation whose x axis points upwards by an angle of at least the sine ``least``.
+
+    Args:
+        orientation: unit quaternion wxyz, shape ``(4,)``.
+        least: sine of the angle, within ±1.
+
+    Returns:
+        Unit quaternion wxyz, shape ``(4,)``.
+    """
+    x, y, z = matrix_of(orientation)[:, 0].tolist()
+    if z >= least:
+        return orientation
+    level = math.hypot(x, y)
+    axis = np.array((y, -x, 0.0)) / level if level > 1e-6 else np.array((0.0, -1.0, 0.0))
+    angle = math.asin(least) - math.asin(max(z, -1.0))
+    return product(quaternion_from_vector(angle * axis), orientation)

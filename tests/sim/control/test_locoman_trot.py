@@ -7,12 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from robot_stack.core.seeding import generator
 from robot_stack.sim.control.controller import JointCommand, RobotState
 from robot_stack.sim.control.locoman.body import LocoManBody
 from robot_stack.sim.control.locoman.estimate import LegOdometry
 from robot_stack.sim.control.locoman.footholds import HIPS
 from robot_stack.sim.control.locoman.gait import Gait, GaitConfig
-from robot_stack.sim.control.locoman.loco_manipulation import LocoManipulation
+from robot_stack.sim.control.locoman.loco_manipulation import LocoManipulation, risen
 from robot_stack.sim.control.locoman.machine import ModeMachine
 from robot_stack.sim.control.locoman.mode import HandTarget, Target
 from robot_stack.sim.control.locoman.stance import Stance
@@ -240,6 +241,35 @@ def test_loco_manipulation_holds_the_grippers_orientations(floor):
     walker.go(3.2)
     assert mode.left
     np.testing.assert_allclose(floor.data.qpos[floor.robot.qpos][3:6], [-np.pi, -0.05, 0.0], atol=0.1)
+
+
+def test_grippers_are_kept_off_the_floor():
+    random = generator(2)
+    for _ in range(200):
+        asked = quaternion_from_rpy(random.uniform(-np.pi, np.pi, 3))
+        given = risen(asked, 0.15)
+        before, after = matrix_of(asked)[:, 0], matrix_of(given)[:, 0]
+        if before[2] >= 0.15:
+            np.testing.assert_array_equal(given, asked)
+            continue
+        assert abs(after[2] - 0.15) < 1e-9
+        turn = np.linalg.norm(rotation_vector(matrix_of(given) @ matrix_of(asked).T))
+        assert abs(turn - (np.arcsin(0.15) - np.arcsin(before[2]))) < 1e-6, "no further than it must"
+    down = matrix_of(risen(quaternion_from_rpy(np.array([0.0, 0.5 * np.pi, 0.0])), 0.15))[:, 0]
+    assert abs(down[2] - 0.15) < 1e-9 and down[0] > 0.98
+
+
+@pytest.mark.slow
+def test_walks_on_whatever_the_hands_are_asked(floor):
+    mode, random = LocoManipulation(floor.alone), generator(4)
+    walker = Walker(floor, mode, calm=False)
+    walker.go(1.6)
+    for _ in range(12):
+        hands = [HandTarget(np.zeros(3), quaternion_from_rpy(random.uniform(-np.pi, np.pi, 3))) for _ in range(2)]
+        walker.go(1.5, (0.3, 0.1, 0.3), right_hand=hands[0], left_hand=hands[1])
+    mode.leave()
+    walker.go(4.0)
+    assert mode.left
 
 
 def test_walks_by_what_a_real_robot_measures(floor):
