@@ -241,8 +241,9 @@ class BimanualMode:
         self._pitch_from = self._pitch = getattr(self, "_pitch", 0.0)
         if phase is Phase.UNLOAD:
             self._balance = SmoothVector(self._stance.from_world(dynamics.com)[:2], 0.5)
-            self._footing = self._from.copy()
         self._balance_from = self._balance.value.copy()
+        if phase is Phase.RISE:
+            self._footing = self._from.copy()
         if phase is Phase.WORK:
             for hand in self._hands:
                 hand.begin(self._stance)
