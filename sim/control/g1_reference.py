@@ -9,93 +9,22 @@ reach, hands come as near as the limits allow.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from robot_stack.core.errors import MissingExtraError
 from robot_stack.sim.control.controller import RobotState
+from robot_stack.sim.control.g1_reference_config import SIDES, ReferenceConfig
 from robot_stack.sim.control.self_distance import SelfDistance
 from robot_stack.sim.control.whole_body.dynamics import BASE
-from robot_stack.sim.control.whole_body.rotations import rotation_vector
+from robot_stack.sim.control.whole_body.rotations import rotation_vector, yaw_of
 from robot_stack.sim.control.whole_body.weighted import constrained_motions
 from robot_stack.sim.render import import_mujoco
 from robot_stack.sim.robots.model import RobotModel
 
-SIDES = ("left", "right")
-"""Order of hands and feet."""
-
-_LIMBS = ("forearm_collision", "wrist_collision")
-_TRUNK = ("torso_collision", "chest_collision", "pelvis_collision")
-APART: tuple[tuple[str, str], ...] = (
-    *((f"{side}_{limb}", trunk) for side in SIDES for limb in _LIMBS for trunk in _TRUNK),
-    *((f"{side}_wrist_collision", f"{side}_thigh_collision") for side in SIDES),
-    *((f"left_{a}", f"right_{b}") for a in _LIMBS for b in _LIMBS),
-)
-"""Arms against trunk, wrists against thighs, arms against each other. Palms may meet: two hands hold one box."""
-
 _FREE = 1e30
 _SOFT = 8
-
-
-@dataclass(frozen=True)
-class ReferenceConfig:
-    """How the whole body is led. Weights are of squared velocities [1/(m/s)² or 1/(rad/s)²], rates in [1/s]."""
-
-    hand_rate: float = 12.0
-    """How fast errors of the hands shrink."""
-
-    hand_weight: float = 4.0
-    """Of the hands' positions."""
-
-    hand_turn_weight: float = 0.015
-    """Of their orientations: where both cannot be had, 0.1 rad counts as 6 mm."""
-
-    com_rate: float = 4.0
-    """How fast the centre of mass goes back to the middle of the feet."""
-
-    com_weight: float = 1.5
-    """Of the centre of mass over the middle of the feet."""
-
-    com_reach: tuple[float, float] = (0.04, 0.05)
-    """How far from there it may go, forward and sideways [m]; the loads in the hands counted."""
-
-    com_acceleration: float = 0.5
-    """Its largest acceleration [m/s²]: 0.5 moves the centre of pressure by 3.5 cm."""
-
-    body_rate: float = 3.0
-    """How fast pelvis and posture go back."""
-
-    height_weight: float = 0.02
-    """Of the pelvis' height at home, when none is asked for."""
-
-    asked_height_weight: float = 1.0
-    """Of the pelvis' height that is asked for."""
-
-    upright_weight: float = 0.02
-    """Of an upright pelvis that looks where the feet look."""
-
-    posture_weight: float = 5e-4
-    """Of the home posture of arms and legs."""
-
-    waist_weight: float = 4e-3
-    """Of the home posture of the waist."""
-
-    joint_speed: float = 3.0
-    """Largest speed of a joint [rad/s]."""
-
-    joint_acceleration: float = 25.0
-    """Largest acceleration of a joint [rad/s²]."""
-
-    joint_margin: float = 0.03
-    """Kept from every position limit [rad]."""
-
-    least_knee: float = 0.15
-    """Knees stay bent by this [rad]: a straight leg cannot push the pelvis up or down."""
-
-    apart: tuple[tuple[str, str], ...] = APART
-    """Pairs of geoms that are kept from each other."""
 
 
 class StandingReference:
@@ -131,11 +60,16 @@ class StandingReference:
         self._apart = SelfDistance(robot, self.config.apart, self._columns)
         self._hands = [robot.site(hand.site) for hand in robot.spec.end_effectors]
         self._feet = [robot.site(f"{side}_foot") for side in SIDES]
+        self._corners = [[robot.site(f"{side}_foot_{corner}") for corner in range(4)] for side in SIDES]
         weight = np.full(joints, self.config.posture_weight)
         weight[[i for i, name in enumerate(robot.spec.joint_names) if name.startswith("waist")]] = (
             self.config.waist_weight
         )
         self._posture_weight = weight
+        arm = np.array(
+            [not any(part in n for part in ("hip", "knee", "ankle", "waist")) for n in robot.spec.joint_names]
+        )
+        self._acceleration = np.where(arm, self.config.arm_acceleration, self.config.body_acceleration)
         self._multipliers: np.ndarray | None = None
         self.velocity = np.zeros(BASE + joints)
         """Of base and joints as in :class:`~robot_stack.sim.control.whole_body.dynamics.Dynamics`."""
@@ -178,7 +112,7 @@ class StandingReference:
         return self.pelvis @ self.velocity[3:BASE]
 
     def reset(self, state: RobotState) -> None:
-        """Begin at the robot's own posture; its feet stay where they are."""
+        """Begin at the robot's own posture; its soles, laid flat on the floor, stay where they are."""
         robot, data = self.robot, self._data
         data.qpos[robot.base_qpos.start : robot.base_qpos.start + 3] = state.p_world_base
         data.qpos[robot.base_qpos.start + 3 : robot.base_qpos.stop] = state.q_world_base
@@ -186,13 +120,32 @@ class StandingReference:
         self.velocity[:], self.acceleration[:] = 0.0, 0.0
         self._multipliers = None
         self._place()
-        self._soles = [(data.site_xpos[foot].copy(), data.site_xmat[foot].reshape(3, 3).copy()) for foot in self._feet]
+        floor = min(float(data.site_xpos[corner, 2]) for foot in self._corners for corner in foot)
+        self._soles = [self._flat(foot, floor) for foot in self._feet]
         left, right = (p for p, _ in self._soles)
         self.middle = 0.5 * (left + right)
         """Between the feet, on the floor, in the world, shape ``(3,)`` [m]."""
         across = left - right
         self.heading = float(np.arctan2(-across[0], across[1]))
         """Of the stance: across the line between the feet [rad about the world's z]."""
+
+    def _flat(self, foot: int, floor: float) -> tuple[np.ndarray, np.ndarray]:
+        """Position and axes of a sole that lies flat where it is now."""
+        position, axes = self._data.site_xpos[foot].copy(), self._data.site_xmat[foot].reshape(3, 3)
+        position[2] = floor
+        return position, _turned_about_z(yaw_of(axes))
+
+    @property
+    def corners(self) -> np.ndarray:
+        """Where the corners of the flat soles are, left foot first, in the world, shape ``(8, 3)`` [m]."""
+        offsets = self._model.site_pos
+        return np.array(
+            [
+                position + axes @ (offsets[corner] - offsets[foot])
+                for foot, corners, (position, axes) in zip(self._feet, self._corners, self._soles, strict=True)
+                for corner in corners
+            ]
+        )
 
     def step(
         self,
@@ -246,8 +199,8 @@ class StandingReference:
             at, turned = self.hand(side)
             jacobian[rows] = self._site_jacobian(self._hands[side])
             wanted[rows] = hand_velocity[side]
-            wanted[rows.start : rows.start + 3] += config.hand_rate * _shortened(position - at, 0.15)
-            wanted[rows.start + 3 : rows.stop] += config.hand_rate * _shortened(rotation_vector(axes @ turned.T), 0.5)
+            wanted[rows.start : rows.start + 3] += config.hand_rate * _shortened(position - at, 0.05)
+            wanted[rows.start + 3 : rows.stop] += config.hand_rate * _shortened(rotation_vector(axes @ turned.T), 0.2)
             weight[rows.start : rows.start + 3] = config.hand_weight
             weight[rows.start + 3 : rows.stop] = config.hand_turn_weight
         jacobian[14, 2] = 1.0
@@ -266,8 +219,7 @@ class StandingReference:
     @property
     def upright(self) -> np.ndarray:
         """Axes of the stance frame in the world, shape ``(3, 3)``."""
-        cos, sin = np.cos(self.heading), np.sin(self.heading)
-        return np.array(((cos, -sin, 0.0), (sin, cos, 0.0), (0.0, 0.0, 1.0)))
+        return _turned_about_z(self.heading)
 
     @property
     def _along(self) -> np.ndarray:
@@ -285,11 +237,11 @@ class StandingReference:
     def _speeds(self, period_s: float) -> tuple[np.ndarray, np.ndarray]:
         """Bounds of the joints' speeds: speed, acceleration, and such that every joint can stop before its limit."""
         config, position, now = self.config, self.joint_position, self.velocity[BASE:]
-        brake = 0.5 * config.joint_acceleration
+        brake = 0.5 * self._acceleration
         up, down = np.maximum(self._high - position, 0.0), np.maximum(position - self._low, 0.0)
         stop_up = np.minimum(np.sqrt(2.0 * brake * up), up / period_s)
         stop_down = np.minimum(np.sqrt(2.0 * brake * down), down / period_s)
-        change = config.joint_acceleration * period_s
+        change = self._acceleration * period_s
         high = np.minimum(np.minimum(config.joint_speed, stop_up), np.maximum(now + change, -config.joint_speed))
         low = np.maximum(np.maximum(-config.joint_speed, -stop_down), np.minimum(now - change, config.joint_speed))
         middle = np.minimum(np.maximum(now, -stop_down), stop_up)
@@ -311,15 +263,28 @@ class StandingReference:
 
     def _limits(self, period_s: float, com: np.ndarray, shift: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Rows with lower and upper bounds: joints, centre of mass, parts of the body that near each other."""
-        low, high = self._speeds(period_s)
-        reach_low, reach_high = self._reach(period_s, shift)
         parting, least = self._apart.rows(self._data)
-        rows = np.zeros((len(low) + 2 + len(least), com.shape[1]))
-        rows[: len(low), BASE:] = np.eye(len(low))
-        rows[len(low) : len(low) + 2] = self._along @ com
-        rows[len(low) + 2 :] = parting
-        lows = np.concatenate((low, reach_low, np.maximum(least, -_FREE)))
-        return rows, lows, np.concatenate((high, reach_high, np.full(len(least), _FREE)))
+        joints, bodies = len(self._home), BASE + 2
+        rows = np.zeros((joints + bodies + len(least), com.shape[1]))
+        rows[:joints, BASE:] = np.eye(joints)
+        rows[joints : joints + 3, :3] = np.eye(3)
+        rows[joints + 3 : joints + BASE, 3:BASE] = self.pelvis
+        rows[joints + BASE : joints + bodies] = self._along @ com
+        rows[joints + bodies :] = parting
+        bounds = self._speeds(period_s), self._pelvis_speeds(period_s), self._reach(period_s, shift)
+        lows = np.concatenate([low for low, _ in bounds] + [np.maximum(least, -_FREE)])
+        return rows, lows, np.concatenate([high for _, high in bounds] + [np.full(len(least), _FREE)])
+
+    def _pelvis_speeds(self, period_s: float) -> tuple[np.ndarray, np.ndarray]:
+        """Bounds of the pelvis' linear and angular velocity in world axes: speed, acceleration and tilt."""
+        config = self.config
+        now = np.concatenate((self.velocity[:3], self.pelvis_turning))
+        fastest, change = np.repeat(config.pelvis_speed, 3), period_s * np.repeat(config.pelvis_acceleration, 3)
+        high, low = fastest.copy(), -fastest
+        turned, brake = rotation_vector(self.pelvis @ self.upright.T), 0.5 * config.pelvis_acceleration[1]
+        high[3:] = np.minimum(high[3:], _braked(config.body_rate, brake, config.pelvis_tilt - turned))
+        low[3:] = np.maximum(low[3:], -_braked(config.body_rate, brake, config.pelvis_tilt + turned))
+        return np.clip(low, now - change, now + change), np.clip(high, now - change, now + change)
 
     def _run(
         self, quadratic: np.ndarray, linear: np.ndarray, rows: np.ndarray, low: np.ndarray, high: np.ndarray
@@ -372,3 +337,8 @@ def _shortened(vector: np.ndarray, longest: float) -> np.ndarray:
 def _braked(rate: float, brake: float, room: np.ndarray) -> np.ndarray:
     """Speeds at which one may go towards ends that are ``room`` away; backwards where an end is passed."""
     return np.where(room > 0.0, np.minimum(rate * room, np.sqrt(2.0 * brake * np.maximum(room, 0.0))), rate * room)
+
+
+def _turned_about_z(angle: float) -> np.ndarray:
+    cos, sin = float(np.cos(angle)), float(np.sin(angle))
+    return np.array(((cos, -sin, 0.0), (sin, cos, 0.0), (0.0, 0.0, 1.0)))

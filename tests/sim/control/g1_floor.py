@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from robot_stack.sim.control.g1_balance import LEFT, RIGHT, BalanceConfig, G1Balance
+from robot_stack.sim.control.whole_body.rotations import matrix_of, rotation_vector
 from robot_stack.sim.render import import_mujoco
 from robot_stack.sim.robot_senses import RobotSenses
 from robot_stack.sim.robots.model import RobotModel, compile_robot
@@ -55,8 +56,6 @@ class G1Floor:
         self.senses = RobotSenses(self.robot)
         self.controller = G1Balance(self.robot, config, with_height=with_height)
         self.effort = np.array([joint.effort for joint in spec.driven])
-        self.own = self.robot.body("pelvis"), self.model.nbody
-        self.floor = self.robot.geom("floor")
         self.reset()
 
     def reset(self) -> None:
@@ -118,9 +117,12 @@ class G1Floor:
         return np.array([np.linalg.norm(a - b) for a, b in zip(asked, hands, strict=True)])
 
     def turned(self) -> np.ndarray:
-        """Angle between each hand and "fingers forward" [rad]."""
-        traces = [np.trace(self.data.site(f"{side}_hand").xmat.reshape(3, 3)) for side in ("left", "right")]
-        return np.arccos(np.clip(0.5 * (np.array(traces) - 1.0), -1.0, 1.0))
+        """Angle between each hand and how it was asked to be turned [rad]."""
+        angles = []
+        for hand, side in ((LEFT, "left"), (RIGHT, "right")):
+            asked, is_ = matrix_of(self.action[hand][3:]), self.data.site(f"{side}_hand").xmat.reshape(3, 3)
+            angles.append(float(np.linalg.norm(rotation_vector(asked @ is_.T))))
+        return np.array(angles)
 
     @property
     def stands(self) -> bool:

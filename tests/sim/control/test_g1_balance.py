@@ -11,8 +11,10 @@ import pytest
 
 from robot_stack.core.errors import NonFiniteError
 from robot_stack.core.seeding import generator
-from robot_stack.sim.control.g1_balance import LEFT, PUSH_NS, REACH_HIGH, REACH_LOW, RIGHT
-from robot_stack.sim.robots.unitree_g1 import UNITREE_G1_GRIPPERS
+from robot_stack.sim.control.g1_balance import LEFT, PUSH_NS, REACH_HIGH, REACH_LOW, RIGHT, G1Balance
+from robot_stack.sim.mujoco_robot import MujocoRobot, MujocoRobotConfig
+from robot_stack.sim.robot_tasks.stand import g1_stand
+from robot_stack.sim.robots.unitree_g1 import UNITREE_G1, UNITREE_G1_GRIPPERS
 from tests.sim.control.g1_floor import AHEAD, G1Floor, table_and_box
 
 MIRROR = np.array((1.0, -1.0, 1.0))
@@ -84,7 +86,7 @@ def test_reaches(floor: G1Floor, left: tuple[float, ...] | None, right: tuple[fl
     floor.run(2.0)
     assert floor.stands
     assert floor.errors().max() < 0.01
-    assert floor.turned()[int(left is None)] < 0.1
+    assert floor.turned().max() < 0.1
     assert floor.largest_share < 1.0
     assert not floor.touching
 
@@ -101,10 +103,10 @@ def test_reaches_everywhere_in_the_box(floor: G1Floor, seed: int) -> None:
         targets.append((None if number % 3 == 1 else left, None if number % 3 == 0 else right))
     for left, right in targets:
         floor.ask(left, right)
-        floor.run(2.0)
+        floor.run(3.0)
         assert floor.stands
-        assert floor.errors().max() < 0.02, (left, right, floor.errors())
-        assert floor.turned().max() < 0.35
+        assert floor.errors().max() < 0.01, (left, right, floor.errors())
+        assert floor.turned().max() < 0.25
     assert floor.largest_share < 1.0
     assert not floor.touching
 
@@ -226,6 +228,19 @@ def test_grippers_follow_their_opening() -> None:
     assert floor.stands
     np.testing.assert_allclose(floor.data.qpos[floor.robot.qpos[29:]], (0.0, 0.0, 0.02, 0.02), atol=1.5e-3)
     assert floor.errors().max() < 0.01
+
+
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)])
+def test_stands_behind_the_safety_filter_from_any_start(seed: int) -> None:
+    """As users run it: another heading, joints off home, soles that do not lie flat, actions at 50 Hz."""
+    robot = MujocoRobot(UNITREE_G1, g1_stand(), G1Balance, MujocoRobotConfig(dump_folder=""))
+    robot.reset(seed)
+    for _ in range(75):
+        assert not robot.command(robot.hold_action).interventions
+    assert isinstance(robot.controller, G1Balance)
+    assert not robot.controller.fallen
+    assert robot.data.xmat[robot.robot.root][8] > 0.999
+    assert np.abs(robot.data.qvel).max() < 0.05
 
 
 def test_the_same_again_is_the_same(floor: G1Floor) -> None:

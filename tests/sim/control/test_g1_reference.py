@@ -92,7 +92,7 @@ def test_keeps_every_limit_whatever_is_asked(reference: StandingReference) -> No
             assert (q > low).all()
             assert (q < high).all()
             assert np.abs(speed).max() <= 1.01 * config.joint_speed
-            assert np.abs(speed - before).max() <= 1.3 * config.joint_acceleration * TICK
+            assert np.abs(speed - before).max() <= 1.3 * config.arm_acceleration * TICK
             off = np.abs(reference.com - reference.middle)[:2]
             assert (off <= np.array(config.com_reach) + 5e-3).all()
             before = speed
