@@ -55,6 +55,7 @@ TASKS: dict[str, TaskEntry] = {
     "panda/peg": _entry("panda_peg", "PandaPeg"),
     "aloha/hand-over": _entry("aloha_hand_over", "AlohaHandOver"),
     "aloha/lift-tray": _entry("aloha_lift_tray", "AlohaLiftTray"),
+    "locoman/toy-basket": _entry("locoman_toy_basket", "LocoManToyBasket"),
     "locoman/stand": TaskEntry(f"{_PLACES[0]}.stand:locoman_stand"),
     "g1/stand": TaskEntry(f"{_PLACES[0]}.stand:g1_stand"),
 }
