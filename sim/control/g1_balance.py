@@ -148,6 +148,7 @@ class G1Balance:
         self._count = len(alone.spec.joints)
         self._grippers = GripperMap(alone)
         self._dynamics = Dynamics(alone)
+        self._base = self._dynamics.base
         self._effort = self.config.effort_share * np.array([joint.effort for joint in alone.spec.joints])
         self._inverse = WeightedInverseDynamics(self._dynamics, self._effort)
         self._reference = StandingReference(alone, self.config.reference)
@@ -226,7 +227,7 @@ class G1Balance:
             NonFiniteError: if the state holds NaN or infinity.
         """
         self._dynamics.update(state)
-        up = self._dynamics.rotation(self._dynamics.base)[2, 2]
+        up = self._dynamics.rotation(self._base)[2, 2]
         self.fallen = self.fallen or bool(up < np.cos(self.config.fallen_tilt_rad))
         if self.fallen:
             return self._brake(state)
@@ -333,9 +334,9 @@ class G1Balance:
         com = reference.com_acceleration - dynamics.com_jacobian_rate
         com += config.com_kp * (reference.com - dynamics.com)
         com += config.com_kd * (reference.com_velocity - jacobian @ moving)
-        turning = dynamics.jacobian(dynamics.base)[3:]
-        turn = -dynamics.jacobian_rate(dynamics.base)[3:]
-        turn += config.upright_kp * rotation_vector(reference.pelvis @ dynamics.rotation(dynamics.base).T)
+        turning = dynamics.jacobian(self._base)[3:]
+        turn = -dynamics.jacobian_rate(self._base)[3:]
+        turn += config.upright_kp * rotation_vector(reference.pelvis @ dynamics.rotation(self._base).T)
         turn += config.upright_kd * (reference.pelvis_turning - turning @ moving)
         posture = reference.acceleration[joints]
         posture += config.posture_kp * (reference.joint_position - dynamics.joint_position)[self._upper]

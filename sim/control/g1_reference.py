@@ -9,6 +9,7 @@ reach, hands come as near as the limits allow.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -330,7 +331,7 @@ class StandingReference:
 
 
 def _shortened(vector: np.ndarray, longest: float) -> np.ndarray:
-    length = float(np.linalg.norm(vector))
+    length = math.sqrt(float(vector @ vector))
     return vector if length <= longest else vector * (longest / length)
 
 

@@ -8,6 +8,7 @@ of the momentum observer (De Luca and Mattone 2005), whose Coriolis terms hardly
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,6 +53,7 @@ class HandLoads:
         self._dynamics, self._hands = dynamics, hands
         self._rows = tuple(BASE + arm for arm in arms)
         self.config = LoadConfig() if config is None else config
+        self._damping = self.config.damping**2 * np.eye(3)
         self.reset()
 
     def reset(self) -> None:
@@ -79,9 +81,9 @@ class HandLoads:
             unexplained = dynamics.bias[rows] - torque[rows - BASE]
             self._smooth_torque[number] += share * (unexplained - self._smooth_torque[number])
             lever = dynamics.jacobian(hand)[:3, rows]
-            square = lever @ lever.T + config.damping**2 * np.eye(3)
+            square = lever @ lever.T + self._damping
             force = np.linalg.solve(square, lever @ (self._smooth_torque[number] + explained[rows]))
-            size = float(np.linalg.norm(force))
+            size = math.sqrt(float(force @ force))
             self.force[number] = force * (min(max(size - config.ignored, 0.0), config.most) / max(size, 1e-9))
 
     def generalised(self, force: np.ndarray) -> np.ndarray:

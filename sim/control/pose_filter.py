@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,9 +62,9 @@ class PoseFilter:
     ) -> np.ndarray:
         """The next velocity: that of a critically damped spring, the approach slowed so that braking stays possible."""
         frequency = self.config.frequency
-        distance = float(np.linalg.norm(error))
+        distance = math.sqrt(float(error @ error))
         approach = min(0.5 * frequency * distance, fastest, (1.2 * hardest * distance) ** 0.5)
         wanted = error * (approach / distance) if distance > 1e-9 else np.zeros(3)
         change = 2.0 * frequency * period_s * (wanted - velocity)
-        size = float(np.linalg.norm(change))
+        size = math.sqrt(float(change @ change))
         return velocity + (change if size <= hardest * period_s else change * (hardest * period_s / size))

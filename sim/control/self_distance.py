@@ -41,6 +41,9 @@ class SelfDistance:
         self._mujoco: Any = import_mujoco()
         self._model = robot.model
         self._pairs = [(robot.geom(a), robot.geom(b)) for a, b in pairs]
+        self._first, self._second = np.array(self._pairs, dtype=np.int64).reshape(-1, 2).T
+        radius = robot.model.geom_rbound
+        self._near = (notice_m + radius[self._first] + radius[self._second]) ** 2
         self._columns = columns
         self._keep, self._notice, self._rate = keep_m, notice_m, rate
         self._ends = np.zeros(6)
@@ -59,15 +62,17 @@ class SelfDistance:
             Shapes ``(pairs, size)`` and ``(pairs,)``.
         """
         rows, least = np.zeros((len(self._pairs), len(self._columns))), np.full(len(self._pairs), -np.inf)
-        for number, pair in enumerate(self._pairs):
+        between = data.geom_xpos[self._first] - data.geom_xpos[self._second]
+        for number in np.flatnonzero(np.einsum("ij,ij->i", between, between) < self._near).tolist():
+            pair = self._pairs[number]
             distance = self._mujoco.mj_geomDistance(self._model, data, *pair, self._notice, self._ends)
             if distance >= self._notice:
                 continue
-            between = self._ends[3:] - self._ends[:3]
-            length = float(np.linalg.norm(between))
+            gap = self._ends[3:] - self._ends[:3]
+            length = float(np.linalg.norm(gap))
             if length < 1e-6:
                 continue
-            towards = between / (length if distance > 0.0 else -length)
+            towards = gap / (length if distance > 0.0 else -length)
             for jacobian, end, geom in zip(self._jacobian, (self._ends[:3], self._ends[3:]), pair, strict=True):
                 body = int(self._model.geom_bodyid[geom])
                 self._mujoco.mj_jac(self._model, data, jacobian, None, end, body)

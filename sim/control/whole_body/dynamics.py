@@ -38,6 +38,9 @@ class Frame:
     is_site: bool
     """A site; otherwise a body."""
 
+    def __hash__(self) -> int:  # frames are looked up dozens of times a tick
+        return 2 * self.number + self.is_site
+
 
 class Dynamics:
     """The equations of motion ``M a + h = S^T tau + J^T f`` at one measured state.
