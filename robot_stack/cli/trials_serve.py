@@ -58,6 +58,7 @@ class ServeArgs:
 def run(arguments: list[str]) -> int:
     """Serve until interrupted."""
     args = parse(ServeArgs, arguments, "robot-stack trials serve")
+    _require_console()
     from robot_stack.cli.eval import device_of, usual_camera
     from robot_stack.cli.trial_policies import policy_hash, subjects_of
     from robot_stack.console.access import new_token
@@ -82,6 +83,16 @@ def run(arguments: list[str]) -> int:
         finally:
             room.close()
     return 0
+
+
+def _require_console() -> None:
+    import importlib.util
+
+    from robot_stack.core.errors import MissingExtraError
+
+    for package in ("fastapi", "uvicorn"):
+        if importlib.util.find_spec(package) is None:
+            raise MissingExtraError("the evaluators' page", extra="console", package=package)
 
 
 def _world_maker(args: ServeArgs, plan: TrialPlan) -> WorldMaker:

@@ -109,6 +109,7 @@ def fake_hash(policy: str, task: str) -> str:
 
 
 def test_a_plan_file_with_short_forms(tmp_path: Path) -> None:
+    pytest.importorskip("yaml")
     (tmp_path / "mug.jpg").write_bytes(b"a picture")
     (tmp_path / "plan.yaml").write_text(
         "name: mugs\ntask: mug\npolicies:\n  a: runs/a\n  b: {policy: runs/b, source: left}\n"
@@ -147,6 +148,7 @@ def test_seeds_as_conditions() -> None:
     ],
 )
 def test_a_plan_file_that_makes_no_sense(tmp_path: Path, text: str, kind: type[Exception], told: str) -> None:
+    pytest.importorskip("yaml")
     (tmp_path / "plan.yaml").write_text(text)
     with pytest.raises(kind, match=told):
         read_plan(tmp_path / "plan.yaml", fake_hash)
