@@ -81,7 +81,7 @@ def main() -> None:
     run(*words, "--processes", options.processes)
     bundles = {n: train(options, n) for n in DEMONSTRATIONS}
     if not store.exists():
-        policies = "\n".join(f"  {n} demonstrations: {bundle.resolve()}" for n, bundle in bundles.items())
+        policies = "\n".join(f"  {n} demonstrations: {bundle}" for n, bundle in bundles.items())
         text = PLAN.format(
             task=options.task, policies=policies, n_max=options.n_max, milestones=", ".join(milestones(options.task))
         )
