@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -193,6 +194,25 @@ def test_survives_pushes_from_everywhere(floor: G1Floor, degrees: float) -> None
     floor.run(4.0, push_towards(degrees, PUSH_NS))
     assert floor.stands
     assert floor.errors().max() < 0.02
+
+
+def test_a_robot_that_is_not_the_model(floor: G1Floor) -> None:
+    """Torso 15 % heavier, floor slippery, the state 6 ms old."""
+    torso, friction = floor.model.body("torso_link").id, floor.model.geom_friction.copy()
+    update, late = floor.controller.update, deque(maxlen=4)
+    try:
+        floor.model.body_mass[torso] *= 1.15
+        floor.model.geom_friction[:, 0] *= 0.7
+        floor.controller.update = lambda state: update((late.append(state), late[0])[1])
+        floor.ask((0.35, 0.2, 0.9), (0.35, -0.2, 0.9))
+        floor.run(1.5)
+        assert floor.errors().max() < 0.01
+        floor.run(1.5, push_towards(45.0, 5.0))
+        assert floor.stands
+    finally:
+        floor.model.body_mass[torso] /= 1.15
+        floor.model.geom_friction[:] = friction
+        floor.controller.update = update
 
 
 def test_when_it_falls_it_only_brakes(floor: G1Floor) -> None:
