@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from robot_stack.cli.parsing import default_processes, parse
+
+if TYPE_CHECKING:
+    from robot_stack.runtime.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ def run(arguments: list[str]) -> int:
         )
     from rich.console import Console
 
-    from robot_stack.cli.bars import bars, evaluation_bar
+    from robot_stack.cli.bars import bars
     from robot_stack.cli.eval import device_of
     from robot_stack.cli.trial_policies import policy_hash, subjects_of, world_of
     from robot_stack.cli.trials_status import show_status
@@ -67,7 +70,11 @@ def run(arguments: list[str]) -> int:
         subjects = subjects_of(plan, device_of(args.device))
         maker = world_maker(plan.task, world_of(plan))
         with bars() as shown, Fleet(FleetConfig(processes=args.processes, slots=args.slots)) as fleet:
-            listen = evaluation_bar(shown, plan.name, plan.blocks * plan.arms)
+            bar = shown.add_task(plan.name, total=plan.blocks * plan.arms, note="blind")
+
+            def listen(progress: Progress) -> None:
+                shown.update(bar, completed=progress.done)
+
             run_simulated(store, maker, subjects, fleet=fleet, blocks_at_once=args.blocks, progress=listen)
         show_status(blind_status(store.state), Console(highlight=False))
     return 0

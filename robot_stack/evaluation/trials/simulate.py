@@ -7,7 +7,7 @@ function of its seed and policy: one that a kill lost comes out the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from robot_stack.core.episode import EpisodeResult
 from robot_stack.core.world import WorldMaker
@@ -65,7 +65,6 @@ def run_simulated(
     blocks_at_once: int = 8,
     rule: StoppingRule | None = None,
     progress: ProgressListener = ignore_progress,
-    announce: Callable[[int], None] | None = None,
 ) -> int:
     """Run trials until the stopping rule says stop or all blocks are done; goes on where a killed run was.
 
@@ -76,8 +75,8 @@ def run_simulated(
         fleet: where episodes run.
         blocks_at_once: blocks between two looks of the stopping rule.
         rule: the plan's when left out.
-        progress: told after every episode; its figures are pooled.
-        announce: told the number of counted blocks after every look.
+        progress: told after every episode. Successes are told when all policies have run: in between, the order in
+            which they run would give them away.
 
     Returns:
         Counted blocks when it stopped.
@@ -87,9 +86,7 @@ def run_simulated(
         FleetError: if too many episodes in a row fail.
     """
     check_simulable(store.plan)
-    return _Simulation(store, world, subjects, fleet, rule or StoppingRule(store.plan), progress, announce).run(
-        blocks_at_once
-    )
+    return _Simulation(store, world, subjects, fleet, rule or StoppingRule(store.plan), progress).run(blocks_at_once)
 
 
 class _Simulation:
@@ -103,11 +100,10 @@ class _Simulation:
         fleet: Fleet,
         rule: StoppingRule,
         progress: ProgressListener,
-        announce: Callable[[int], None] | None,
     ) -> None:
         self.store, self.plan, self.state = store, store.plan, store.state
         self.world, self.subjects, self.fleet, self.rule = world, subjects, fleet, rule
-        self.progress, self.announce = progress, announce
+        self.progress = progress
         self.key = store.key()
         self.seeds = {c.id: c.seed for c in self.plan.conditions}
         self.done = sum(t.phase == "labelled" for t in self.state.trials.values())
@@ -120,8 +116,6 @@ class _Simulation:
             self.store.append("joined", {"station": STATION, "evaluator": "simulator"})
         while not self.state.over:
             blocks = decide(self.state, self.key, self.rule)
-            if self.announce is not None:
-                self.announce(len(self.state.counted_blocks()))
             if blocks is not None:
                 self.store.append("decided", {"blocks": blocks})
                 break
@@ -143,6 +137,7 @@ class _Simulation:
                 self._tell(outcome)
         for place in places:
             self._write(place, outcomes[place])
+        self.successes = sum(bool(t.judgement and t.judgement.success) for t in self.state.trials.values())
 
     def _job(self, place: Place, subject: Subject) -> EpisodeJob:
         seed = self.seeds[self.state.conditions[place[0]]]
@@ -153,7 +148,6 @@ class _Simulation:
 
     def _tell(self, outcome: EpisodeOutcome) -> None:
         self.done += outcome.failure is None
-        self.successes += bool(outcome.result and outcome.result.success)
         total = self.plan.blocks * self.plan.arms
         self.progress(Progress(done=self.done, total=total, successes=self.successes, failures=0, attempts=self.done))
 

@@ -50,6 +50,15 @@ def test_a_clear_difference_stops_early_and_the_log_is_in_the_plans_order(tmp_pa
     assert wins[1] >= wins[0] + 6
 
 
+def test_progress_does_not_tell_which_policy_is_running(tmp_path: Path) -> None:
+    root = make_store(tmp_path / "s", make_plan(n_max=8, stopping=Stopping("fixed", 0.05, 8)))
+    told: list[tuple[int, int]] = []
+    run(root, blocks_at_once=4, progress=lambda p: told.append((p.done, p.successes)))
+    assert [done for done, _ in told] == list(range(1, 17))
+    first, second = {n for done, n in told if done <= 8}, {n for done, n in told if done > 8}
+    assert first == {0} and len(second) == 1 and second != {0}, "successes are pooled over whole blocks"
+
+
 def test_processes_and_interruptions_change_no_label(tmp_path: Path) -> None:
     plan = make_plan(n_max=9, stopping=Stopping("fixed", 0.05, 9))
     alone = make_store(tmp_path / "alone", plan)
