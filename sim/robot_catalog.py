@@ -56,7 +56,12 @@ TASKS: dict[str, TaskEntry] = {
     "aloha/hand-over": _entry("aloha_hand_over", "AlohaHandOver"),
     "aloha/lift-tray": _entry("aloha_lift_tray", "AlohaLiftTray"),
     "locoman/toy-basket": _entry("locoman_toy_basket", "LocoManToyBasket"),
+    "locoman/press": _entry("locoman_press", "LocoManPress"),
+    "locoman/ball": _entry("locoman_ball", "LocoManBall"),
     "locoman/stand": TaskEntry(f"{_PLACES[0]}.stand:locoman_stand"),
+    "g1/button": _entry("g1_button", "G1Button"),
+    "g1/shelf": _entry("g1_shelf", "G1Shelf"),
+    "g1/carry": _entry("g1_carry", "G1Carry"),
     "g1/stand": TaskEntry(f"{_PLACES[0]}.stand:g1_stand"),
 }
 """Every task by its full name."""

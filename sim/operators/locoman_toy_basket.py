@@ -58,7 +58,7 @@ class ToyBasket(LocoManScript):
         low = np.array([over[0], over[1], WALL_M + HEIGHT_M / 2 + 0.035]) + slip
         yield from self.go({side: low}, {side: turn}, 0.1, settle_s=0.8, near_m=0.015)
         yield from self.grip(side, 0.9, 0.6)
-        yield from self.go({side: over + (0.0, 0.0, 0.03)}, {side: turn}, 0.15, settle_s=0.3, near_m=0.03)
+        yield from self.go({side: over + np.array([0.0, 0.0, 0.03])}, {side: turn}, 0.15, settle_s=0.3, near_m=0.03)
 
 
 def make(world: World, noise_std: float = 0.0) -> Driver:

@@ -62,7 +62,7 @@ def stand_somewhere(start: Start, rng: np.random.Generator, yaw_rad: float = 0.0
 
 
 def has_fallen(truth: Truth) -> np.ndarray:
-    """Whether LocoMan lies on its side or on the floor, bool of shape ``(...)``; sitting on the hind legs is no fall."""
+    """Whether LocoMan lies on its side or on the floor, bool of shape ``(...)``; sitting up is no fall."""
     w, x, y, z = np.moveaxis(truth.q_world_body(LOCOMAN.root), -1, 0)
     side_up = 2.0 * (y * z + w * x)
     return (np.abs(side_up) > 1.0 - FALLEN_UP) | (truth.p_world_body(LOCOMAN.root)[..., 2] < FALLEN_M)
