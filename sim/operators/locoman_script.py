@@ -136,6 +136,7 @@ class LocoManScript:
         fine: bool = False,
         settle_s: float = 1.0,
         near_m: float = 0.006,
+        correct: bool = True,
     ) -> Iterator[None]:
         """Move hands in straight lines, smoothly, and wait until they are there, correcting what is amiss.
 
@@ -146,6 +147,7 @@ class LocoManScript:
             fine: waver less.
             settle_s: wait at most so long at the end [s].
             near_m: so near is there [m].
+            correct: add a share of what is amiss to the targets; not where hands press against something.
         """
         starts = {side: self._hands[side][0] if side in self._hands else self.hand(side) for side in places}
         way = max(float(np.linalg.norm(places[side] - starts[side])) for side in places)
@@ -157,7 +159,7 @@ class LocoManScript:
             for side, place in places.items():
                 self.aim(side, starts[side] + share * (place - starts[side]), turns[side])
             yield
-        self._correcting = True
+        self._correcting = correct
         for _ in range(round(settle_s / self._period_s)):
             if all(np.linalg.norm(self._error(side)) < near_m for side in places):
                 break
