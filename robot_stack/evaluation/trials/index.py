@@ -20,6 +20,7 @@ class TrialIndex:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        self._count = 0
         self._db = sqlite3.connect(self.path, check_same_thread=False, timeout=10.0, isolation_level=None)
         try:
             self._db.execute("PRAGMA journal_mode=WAL")
@@ -38,6 +39,7 @@ class TrialIndex:
         """Copy an event that is durable in the log."""
         row = (event.seq, event.hash, event.line())
         self._db.execute("INSERT INTO events (seq, hash, line) VALUES (?, ?, ?)", row)
+        self._count = event.seq + 1
 
     def follow(self, events: list[Event]) -> None:
         """Catch up with the log, after checking that the log still holds all that this index has seen.
@@ -63,7 +65,16 @@ class TrialIndex:
                     expected=known,
                     remedy="restore events.jsonl from a backup; results from a changed log are not to be trusted",
                 )
-        for event in events[len(rows) :]:
+        self._count = len(rows)
+        self.catch_up(events)
+
+    def catch_up(self, events: list[Event]) -> None:
+        """Copy what is new in the log.
+
+        Raises:
+            sqlite3.Error: if the file cannot be written; the next call copies what this one did not.
+        """
+        for event in events[self._count :]:
             self.add(event)
 
     def close(self) -> None:

@@ -244,7 +244,8 @@ class TrialStore:
             self._rehearse(kind, data)
             event = self._log.append(kind, data)
             self.state.apply(event)
-            self._index.add(event)
+            with contextlib.suppress(sqlite3.Error):  # the log has it; the copy catches up with the next event
+                self._index.catch_up(self._log.events)
             return event
 
     def key(self) -> SealedKey:

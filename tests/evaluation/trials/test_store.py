@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from robot_stack.evaluation.trials.errors import (
     TrialConflictError,
 )
 from robot_stack.evaluation.trials.event_log import EventLog, make_event, parse_log
-from robot_stack.evaluation.trials.index import TrialIndex
+from robot_stack.evaluation.trials.index import TrialIndex, read_index
 from robot_stack.evaluation.trials.status import blind_status
 from robot_stack.evaluation.trials.store import EVENTS, INDEX, KEY, PLAN, TrialStore, create_store, read_store
 from robot_stack.evaluation.trials.unblind import opened_key, unblind
@@ -293,6 +294,25 @@ def test_a_full_disk_loses_nothing_that_was_acknowledged(tmp_path: Path, monkeyp
         log.append("joined", {"b": 2})
     again = EventLog(tmp_path / EVENTS)
     assert [e.kind for e in again.events] == ["created"] and again.torn == 0
+
+
+def test_a_copy_that_cannot_be_written_catches_up_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = make_store(tmp_path / "study")
+    with TrialStore(root) as store:
+        desk = make_desk(store)
+        desk.join("bench", "Ada", "j")
+        with monkeypatch.context() as patch:
+            patch.setattr(TrialIndex, "add", _full)
+            trial = desk.take_next("bench", "n")
+        assert trial is not None and len(read_store(root).events) == store.state.events
+        run_trial(desk, trial, True)
+        events = store.state.events
+    assert len(read_index(root / INDEX)) == events
+    assert all(check.ok for check in verify_store(root))
+
+
+def _full(*_: object) -> None:
+    raise sqlite3.OperationalError("database or disk is full")
 
 
 def test_a_clock_that_goes_back_is_a_deviation_and_changes_no_order(tmp_path: Path) -> None:
