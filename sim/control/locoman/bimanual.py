@@ -174,7 +174,7 @@ class BimanualMode:
         self._knees = [dynamics.body(name) for name in ("3_RR_calf", "4_RL_calf")]
         self._hands = [HandReference(body, limb, body.hands[limb], limits) for limb in range(2)]
         self._leaving = False
-        self._since_s = self._time_s = 0.0
+        self._since_s = self._time_s = self._pitch = 0.0
 
     @property
     def ready(self) -> bool:
@@ -197,7 +197,7 @@ class BimanualMode:
         self._attitude = SmoothRotation(body.base_orientation, 1.5)
         self._balance = SmoothVector(stance.from_world(dynamics.com)[:2], 0.5)
         self._neutral = self._hands_at_rest(state)
-        self._leaving = False
+        self._leaving, self._pitch = False, 0.0
         self._grippers = np.zeros(2)
         self._time_s = state.time_s
         self._begin(Phase.BACK)
@@ -238,7 +238,7 @@ class BimanualMode:
         self._all_from = dynamics.joint_position.copy()
         self._from = self._all_from[self._joints]
         self._trunk_from = self._trunk.value.copy()
-        self._pitch_from = self._pitch = getattr(self, "_pitch", 0.0)
+        self._pitch_from = self._pitch
         if phase is Phase.UNLOAD:
             self._balance = SmoothVector(self._stance.from_world(dynamics.com)[:2], 0.5)
         self._balance_from = self._balance.value.copy()
