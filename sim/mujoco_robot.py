@@ -124,6 +124,7 @@ class MujocoRobot:
         self._filter: SafetyFilter | None = None
         self._steps = 0
         self._observation: Observation | None = None
+        self._rest: np.ndarray | None = None
         self.start_episode(0)
 
     @property
@@ -152,7 +153,7 @@ class MujocoRobot:
         self._mujoco.mj_resetData(self.model, self.data)
         self.data.qpos[:] = start.qpos
         self._mujoco.mj_forward(self.model, self.data)
-        self._steps, self._observation = 0, None
+        self._steps, self._observation, self._rest = 0, None, None
         state = self.senses.state(self.data)
         self.hold_action = self.controller.reset(state)
         """The action that means "stay as you are"."""
@@ -227,7 +228,7 @@ class MujocoRobot:
         return self._images.render(self.data, number, rows, columns)
 
     def stop(self, reason: str) -> None:
-        """Nothing moves between commands; the safety filter stays stopped until the next reset."""
+        """From now on every command makes the joints hold still, until the next reset."""
         if self._filter is not None:
             self._filter.stop(reason)
 
@@ -246,8 +247,20 @@ class MujocoRobot:
         now_s = self.data.time
         measured = Measured(now_s, position=state.joint_position, rate=state.joint_velocity)
         out = guard.tick(Command(self._guarded(command), now_s, self._steps), now_s=now_s, measured=measured)
-        self._actuate(replace(command, **{self.controller.guards: out.action}))
+        command = replace(command, **{self.controller.guards: out.action})
+        self._actuate(command if guard.latched is None else self._at_rest(command, state))
         return out.interventions
+
+    def _at_rest(self, command: JointCommand, state: RobotState) -> JointCommand:
+        """Hold still with the robot's own gains: where the filter braked to, or where it stopped the joints."""
+        if self.controller.guards == "position":
+            self._rest = command.position
+        elif self._rest is None:
+            self._rest = np.clip(state.joint_position, self.robot.low, self.robot.high)
+        zeros, driven = np.zeros(len(self.spec.driven)), self.spec.driven
+        stiffness = np.array([joint.stiffness for joint in driven], dtype=np.float64)
+        damping = np.array([joint.damping for joint in driven], dtype=np.float64)
+        return JointCommand(self._rest, zeros, zeros, stiffness, damping)
 
     def _guarded(self, command: JointCommand) -> np.ndarray:
         return getattr(command, self.controller.guards)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from robot_stack.core.safety_limits import SafetyLimits
 from robot_stack.sim.control.controller import Controller
 from robot_stack.sim.robots.model import RobotModel
@@ -19,8 +21,8 @@ def joint_limits(robot: RobotModel, controller: Controller) -> SafetyLimits:
     if controller.guards == "effort":
         effort = tuple(joint.effort for joint in driven)
         return SafetyLimits(low=tuple(-e for e in effort), high=effort)
-    accelerates = all(joint.acceleration > 0 for joint in driven)
-    acceleration = tuple(joint.acceleration for joint in driven) if accelerates else ()
+    accelerates = any(joint.acceleration > 0 for joint in driven)
+    acceleration = tuple(joint.acceleration or math.inf for joint in driven) if accelerates else ()
     if controller.guards == "velocity":
         return SafetyLimits(low=tuple(-v for v in velocity), high=velocity, max_rate=acceleration)
     return SafetyLimits(

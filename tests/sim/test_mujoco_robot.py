@@ -20,7 +20,7 @@ from robot_stack.core.errors import (
 from robot_stack.core.observation import check_observation
 from robot_stack.runtime.loop import run_episode
 from robot_stack.sim.blow_up import PhysicsError, read_dump
-from robot_stack.sim.control.joint_modes import JointTorqueMode, JointVelocityMode
+from robot_stack.sim.control.joint_modes import JointPositionMode, JointTorqueMode, JointVelocityMode
 from robot_stack.sim.mujoco_robot import MujocoRobot, MujocoRobotConfig
 from robot_stack.sim.render import import_mujoco
 from robot_stack.sim.robot_world import SimulatedTask
@@ -93,6 +93,22 @@ def test_velocity_and_torque_move_the_joints_their_way(tmp_path: Path, mode: typ
     assert moved[0] > 0.05 and moved[1] < -0.05
     if mode is JointVelocityMode:
         assert moved == pytest.approx([0.25, -0.25], abs=0.05)
+
+
+@pytest.mark.parametrize("mode", [JointPositionMode, JointVelocityMode, JointTorqueMode])
+def test_a_stopped_robot_comes_to_rest_whatever_it_is_told(tmp_path: Path, mode: type) -> None:
+    robot = toy_robot(tmp_path, mode=mode)
+    robot.reset(0)
+    moving = robot.hold_action + np.array([0.6, -0.6, 0.0])
+    for _ in range(5):
+        robot.command(moving)
+    robot.stop("operator")
+    for _ in range(60):
+        receipt = robot.command(moving)
+    assert "latched_stop" in {i.reason for i in receipt.interventions}
+    assert np.abs(robot.data.qvel[robot.robot.dof]).max() < 1e-2
+    robot.reset(0)
+    assert "latched_stop" not in {i.reason for i in robot.command(moving).interventions}
 
 
 def test_an_episode_runs_through_the_loop(robot: MujocoRobot) -> None:
