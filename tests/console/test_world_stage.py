@@ -20,7 +20,7 @@ from robot_stack.evaluation.trials.judged_task import JudgedTask
 from robot_stack.evaluation.trials.plan import InitialCondition
 from tests.console.rooms import make_drivers, point_stage
 from tests.evaluation.trials.studies import HandClock
-from tests.worlds import PointConfig, make_point_world
+from tests.worlds import PointConfig, PointExpert, make_point_world
 
 HERE = InitialCondition("here", seed=3)
 
@@ -175,4 +175,35 @@ def test_a_task_that_only_a_person_judges_runs_to_its_horizon() -> None:
         wait(lambda: stage.status().state == "done")
         assert (stage.status().steps, stage.status().error) == (15, "")
     finally:
+        stage.close()
+
+
+def test_the_robot_is_stopped_while_a_policy_still_thinks() -> None:
+    thinking, enough = threading.Event(), threading.Event()
+
+    class Absorbed(PointExpert):
+        def act(self, history: Sequence[Observation]) -> ActionChunk:
+            if history[-1].sequence > 3:
+                thinking.set()
+                enough.wait(30)
+            return super().act(history)
+
+    worlds: list[World] = []
+
+    def make() -> World:
+        worlds.append(make_point_world(PointConfig(camera=32)))
+        return worlds[0]
+
+    stage = WorldStage(make, lambda world: [Absorbed()])
+    try:
+        stage.wait_until_ready()
+        stage.show(HERE)
+        stage.start(0, None)
+        assert thinking.wait(30)
+        stage.stop("emergency stop")
+        assert worlds[0].robot.stopped == "emergency stop"  # type: ignore[attr-defined]
+        enough.set()
+        wait(lambda: stage.status().state == "done")
+    finally:
+        enough.set()
         stage.close()

@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, Response
 
 from robot_stack.console.access import TokenAccess
@@ -151,14 +152,16 @@ def _serve_actions(app: FastAPI, room: TrialRoom) -> None:
         return seen(body.station)
 
     @app.post("/api/stop")
-    def stop(body: _OnTrial) -> Response:
-        room.stop(body.station, body.trial, body.key)
-        return seen(body.station)
+    async def stop(body: _OnTrial) -> Response:
+        room.halt(body.station, "evaluator")  # before anything that waits for a thread, a lock or a disk
+        await run_in_threadpool(room.stop, body.station, body.trial, body.key)
+        return await run_in_threadpool(seen, body.station)
 
     @app.post("/api/emergency")
-    def emergency(body: _OnTrial) -> Response:
-        room.stop(body.station, body.trial, body.key, emergency=True)
-        return seen(body.station)
+    async def emergency(body: _OnTrial) -> Response:
+        room.halt(body.station, "emergency stop")
+        await run_in_threadpool(room.stop, body.station, body.trial, body.key, emergency=True)
+        return await run_in_threadpool(seen, body.station)
 
     @app.post("/api/label")
     def label(body: _Label) -> Response:

@@ -81,10 +81,13 @@ class TrialRoom:
             film = self.store.folder / VIDEOS / f"{trial}.mp4" if self.films else None
             self._stage(station).start(self._key.arm(found.block, found.place), film)
 
+    def halt(self, station: str, reason: str) -> None:
+        """Stop the robot, whatever the log says of its trial; waits for nothing."""
+        self._stage(station).stop(reason)
+
     def stop(self, station: str, trial: str, key: str, *, emergency: bool = False) -> None:
-        """Stop the robot. The robot is stopped first, whatever the log says of the trial."""
-        stage = self._stage(station)
-        stage.stop("emergency stop" if emergency else "evaluator")
+        """Stop the robot, then note that it was stopped."""
+        self.halt(station, "emergency stop" if emergency else "evaluator")
         self.desk.hear(station)
         self._note_stop(station, trial, "emergency stop" if emergency else "evaluator", key)
 

@@ -146,12 +146,13 @@ class WorldStage:
         self._make_world, self._make_drivers, self._make_clock = world, drivers, clock
         self._camera, self._size, self._horizon = camera, size, horizon
         self._budget = budget or Budget()
-        self._commands: queue.Queue[Callable[[], None] | None] = queue.Queue()
+        self._commands: queue.Queue[Callable[[World], None] | None] = queue.Queue()
         self._stop = threading.Event()
         self._status = StageStatus()
         self._frame, self._target = b"", b""
         self._condition: InitialCondition | None = None
         self._problem: Exception | None = None
+        self._world: World | None = None
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._live, name="stage", daemon=True)
         self._thread.start()
@@ -170,17 +171,20 @@ class WorldStage:
     def show(self, condition: InitialCondition) -> None:
         """Go to the start of a trial."""
         self._stop.set()
-        self._commands.put(lambda: self._do_show(condition))
+        self._commands.put(lambda world: self._do_show(world, condition))
 
     def start(self, arm: int, film: Path | None) -> None:
         """Let a policy drive from the start that was shown last."""
         self._status = StageStatus("moving")
         wish = self._stop = threading.Event()  # of this start alone: a stop that comes at once is not lost
-        self._commands.put(lambda: self._do_start(arm, film, wish))
+        self._commands.put(lambda world: self._do_start(world, arm, film, wish))
 
     def stop(self, reason: str) -> None:
-        """Bring the robot to rest within a control step."""
+        """Bring the robot to rest at once, even while a policy thinks; the episode ends with the next step."""
         self._stop.set()
+        world = self._world
+        if world is not None and self._status.state == "moving":
+            world.robot.stop(reason)
 
     def status(self) -> StageStatus:
         """How it stands."""
@@ -204,9 +208,9 @@ class WorldStage:
 
     def _live(self) -> None:
         try:
-            self._world = self._make_world()
-            self._drivers = [EvenDriver(driver, self._budget) for driver in self._make_drivers(self._world)]
-            self._measure()
+            world = self._world = self._make_world()
+            self._drivers = [EvenDriver(driver, self._budget) for driver in self._make_drivers(world)]
+            self._measure(world)
         except Exception as error:
             self._problem = error if isinstance(error, RobotStackError) else ConfigError(f"no robot: {error!r}")
             self._ready.set()
@@ -215,30 +219,29 @@ class WorldStage:
         try:
             while (command := self._commands.get()) is not None:
                 try:
-                    command()
+                    command(world)
                 except Exception as error:  # a stage outlives what goes wrong in a trial; the evaluator sees it
                     self._status = StageStatus("done", self._status.elapsed_s, self._status.steps, _one_line(error))
         finally:
-            self._world.close()
+            world.close()
 
-    def _measure(self) -> None:
+    def _measure(self, world: World) -> None:
         """Find the time that the slowest policy needs, and load what loads lazily."""
-        world = self._world
         first = world.task.reset(world.robot, 0)
         for driver in self._drivers:
             driver.measure(first, world.task.instruction)
-        self._frame = padded_jpeg(self._look(first))
+        self._frame = padded_jpeg(self._look(world, first))
 
-    def _do_show(self, condition: InitialCondition) -> None:
+    def _do_show(self, world: World, condition: InitialCondition) -> None:
         self._condition = condition
-        first = self._world.task.reset(self._world.robot, _seed(condition))
-        self._frame = self._target = padded_jpeg(self._look(first))
+        first = world.task.reset(world.robot, _seed(condition))
+        self._frame = self._target = padded_jpeg(self._look(world, first))
         self._status = StageStatus()
 
-    def _do_start(self, arm: int, film: Path | None, wish: threading.Event) -> None:
+    def _do_start(self, world: World, arm: int, film: Path | None, wish: threading.Event) -> None:
         if self._condition is None:
             raise ConfigError("no initial condition was shown")
-        world, watcher = self._world, _Watcher(self, film, wish)
+        watcher = _Watcher(self, world, film, wish)
         error = ""
         try:
             run_episode(
@@ -258,8 +261,8 @@ class WorldStage:
         watcher.finish()
         self._status = StageStatus("done", watcher.elapsed_s, watcher.steps, error)
 
-    def _look(self, observation: Observation) -> np.ndarray:
-        robot = self._world.robot
+    def _look(self, world: World, observation: Observation) -> np.ndarray:
+        robot = world.robot
         if self._camera and self._camera not in observation.images and isinstance(robot, Renders):
             return robot.render(self._camera, *self._size)
         if self._camera in observation.images:
@@ -274,8 +277,8 @@ class WorldStage:
 class _Watcher:
     """Looks at an episode: pictures, film, time, and the wish to stop."""
 
-    def __init__(self, stage: WorldStage, film: Path | None, wish: threading.Event) -> None:
-        self.stage, self.wish = stage, wish
+    def __init__(self, stage: WorldStage, world: World, film: Path | None, wish: threading.Event) -> None:
+        self.stage, self.world, self.wish = stage, world, wish
         self.elapsed_s, self.steps, self.every = 0.0, 0, 1
         self._path, self._film = film, None
 
@@ -305,7 +308,7 @@ class _Watcher:
                 self._film.finish()
 
     def _see(self, observation: Observation) -> None:
-        image = self.stage._look(observation)
+        image = self.stage._look(self.world, observation)
         self.stage._frame = padded_jpeg(image)
         with contextlib.suppress(Exception):
             if self._film is not None:
