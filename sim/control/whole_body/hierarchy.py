@@ -2,8 +2,8 @@
 
 As LocoMan does it (Lin et al. 2024, arXiv 2403.18197) after the whole-body impulse control of the MIT Mini Cheetah (Kim
 et al. 2019, arXiv 1909.06586): contacts first, then the tasks in order, each solved in the null space of those before.
-Steps and velocities by the smallest motion, accelerations by the motion of least kinetic energy (the dynamically
-consistent inverse), which in the coordinates ``y = L^T v`` with ``M = L L^T`` is again the smallest one.
+Steps and velocities by the smallest motion, accelerations by the motion of least kinetic energy, which is what the
+dynamically consistent inverse gives. Both share the null spaces, which do not depend on the metric.
 
 Null spaces are orthonormal bases from singular value decompositions and not products of projectors: they stay exact
 however deep the hierarchy. Near a singularity only the step along the lost direction is damped; the direction itself
@@ -71,16 +71,16 @@ def solve_hierarchy(
     """
     damping = Damping() if damping is None else damping
     every = (contacts, *levels)
-    kinematic, free = prioritized(
-        [d.jacobian for d in every], [np.stack((d.step, d.velocity), axis=1) for d in every], damping
-    )
-    back = _energy_coordinates(dynamics.inertia)
-    accelerating, _ = prioritized([d.jacobian @ back for d in every], [d.acceleration[:, None] for d in every], damping)
-    return Motion(kinematic[:, 0], kinematic[:, 1], back @ accelerating[:, 0], free)
+    wanted = [np.stack((d.step, d.velocity, d.acceleration), axis=1) for d in every]
+    found, free = prioritized([d.jacobian for d in every], wanted, damping, dynamics.inertia)
+    return Motion(found[:, 0], found[:, 1], found[:, 2], free)
 
 
 def prioritized(
-    jacobians: Sequence[np.ndarray], wanted: Sequence[np.ndarray], damping: Damping
+    jacobians: Sequence[np.ndarray],
+    wanted: Sequence[np.ndarray],
+    damping: Damping,
+    inertia: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The smallest ``x`` that serves ``jacobians[i] @ x = wanted[i]`` as far as the levels before ``i`` leave it free.
 
@@ -88,6 +88,7 @@ def prioritized(
         jacobians: highest priority first, each ``(rows, size)``.
         wanted: one or several right-hand sides at once, each ``(rows, columns)``.
         damping: near singularities; the first level is not damped.
+        inertia: with it, the last column is served by the motion of least kinetic energy instead of the smallest.
 
     Returns:
         ``x``, shape ``(size, columns)``, and an orthonormal basis of what the first level leaves free.
@@ -101,8 +102,9 @@ def prioritized(
             rest = right - jacobian @ found if level else right
             # rows of length one, so that what is nearly lost does not depend on the rows' units
             scale = 1.0 / np.maximum(np.sqrt(np.einsum("ij,ij->i", jacobian, jacobian)), 1e-9)[:, None]
-            last = level == len(jacobians) - 1 and level > 0
-            step, basis = _serve(scale * jacobian, basis, scale * rest, damping, damped=level > 0, last=last)
+            step, basis = _serve(scale * jacobian, basis, scale * rest, damping, damped=level > 0)
+            if inertia is not None and basis.shape[1]:
+                step[:, -1] += _lightest(step[:, -1], basis, inertia)
             found += step
         if level == 0:
             first = basis
@@ -110,19 +112,13 @@ def prioritized(
 
 
 def _serve(
-    jacobian: np.ndarray,
-    basis: np.ndarray,
-    rest: np.ndarray,
-    damping: Damping,
-    *,
-    damped: bool,
-    last: bool,
+    jacobian: np.ndarray, basis: np.ndarray, rest: np.ndarray, damping: Damping, *, damped: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A step within the basis towards ``rest``, and the basis of what is left (of no use after the last level)."""
+    """The smallest step within the basis towards ``rest``, and the basis of what is left."""
     seen = jacobian @ basis
     rows, columns = seen.shape
-    try:  # the full right-hand factor is needed only where something is left for the next level
-        left, values, right = np.linalg.svd(seen, full_matrices=rows < columns and not last)
+    try:
+        left, values, right = np.linalg.svd(seen, full_matrices=rows < columns)
     except np.linalg.LinAlgError as error:
         raise NonFiniteError("a task's Jacobian has no singular values", got=str(error)) from error
     rank = int(np.count_nonzero(values > (damping.rank if damped else damping.contact_rank)))
@@ -132,14 +128,15 @@ def _serve(
     return step, basis @ right[rank:].T
 
 
+def _lightest(step: np.ndarray, basis: np.ndarray, inertia: np.ndarray) -> np.ndarray:
+    """What to add to a step, within the basis, so that it has the least kinetic energy, shape ``(size,)``."""
+    heavy = inertia @ basis
+    try:
+        return -basis @ np.linalg.solve(basis.T @ heavy, heavy.T @ step)
+    except np.linalg.LinAlgError as error:
+        raise NonFiniteError("the inertia matrix is not positive definite", got=np.diag(inertia).tolist()) from error
+
+
 def _damping(values: np.ndarray, damping: Damping) -> np.ndarray:
     """Square of the damping factor of each direction: zero where it is not needed, so that exact tasks stay exact."""
     return damping.most**2 * np.maximum(1.0 - (values / damping.below) ** 2, 0.0)
-
-
-def _energy_coordinates(inertia: np.ndarray) -> np.ndarray:
-    """``L^-T`` for ``inertia = L L^T``: from coordinates in which length is kinetic energy back to the generalised."""
-    try:
-        return np.linalg.inv(np.linalg.cholesky(inertia)).T
-    except np.linalg.LinAlgError as error:
-        raise NonFiniteError("the inertia matrix is not positive definite", got=np.diag(inertia).tolist()) from error
