@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -107,13 +107,17 @@ class CatchConfig:
     """It must have been beyond for so long [s]."""
 
 
-def quick_trot(robot: RobotModel) -> Trot:
-    """A trot on the spot that catches pushes, with more steps a second than LocoMan's.
+def quick_trots(robot: RobotModel) -> tuple[Trot, Trot]:
+    """Trots on the spot that catch pushes to the right and to the left, with more steps a second than LocoMan's.
+
+    The front foot of the side to which the robot is pushed is in the pair that steps first.
 
     Args:
         robot: LocoMan alone, compiled with no scene.
     """
-    return Trot(robot, TrotConfig(gait=GaitConfig(period_s=0.34, duty=0.52, load_s=0.01)))
+    gait = GaitConfig(period_s=0.34, duty=0.52, load_s=0.01)
+    right, left = replace(gait, offsets=(0.5, 0.0, 0.0, 0.5)), replace(gait, offsets=(0.0, 0.5, 0.5, 0.0))
+    return Trot(robot, TrotConfig(gait=right)), Trot(robot, TrotConfig(gait=left))
 
 
 class Stance:
@@ -125,7 +129,7 @@ class Stance:
     Args:
         body: shared by the robot's modes.
         limits: of the body's offsets.
-        catch: the mode that steps; :func:`quick_trot` when left out.
+        catch: the modes that step when it is pushed to the right and to the left; :func:`quick_trots` when left out.
         config: when it steps.
     """
 
@@ -135,14 +139,15 @@ class Stance:
         self,
         body: LocoManBody,
         limits: TrunkLimits | None = None,
-        catch: Mode | None = None,
+        catch: tuple[Mode, Mode] | None = None,
         config: CatchConfig | None = None,
     ) -> None:
         self.config = CatchConfig() if config is None else config
         self._body = body
         self._trunk = TrunkReference(body, TrunkLimits() if limits is None else limits)
         self._posture = PostureTask(body.dynamics, LOCOMAN.home, kp=60.0, kd=12.0)
-        self._catch = quick_trot(body.robot) if catch is None else catch
+        self._catches: tuple[Mode, Mode] = quick_trots(body.robot) if catch is None else catch
+        self._catch = self._catches[0]
         self._catching = self._leaving = False
         self._time_s = self._beyond_s = 0.0
 
@@ -181,6 +186,7 @@ class Stance:
         body.update(state)
         if not self._catching and self._must_step(period_s):
             self._catching = True
+            self._catch = self._catches[int(self._capture[1] > 0.0)]
             self._catch.enter(state)
             self._catch.leave()  # it ends by itself, once the robot stands still
         if self._catching:
@@ -199,6 +205,7 @@ class Stance:
         self._trunk.enter(self._stance)
         self._catching = False
         self._beyond_s = 0.0
+        self._capture = np.zeros(2)
         self._time_s = state.time_s
         feet = [self._stance.from_world(self._body.dynamics.position(foot)) for foot in self._body.feet]
         self._room = np.abs(np.stack(feet)).min(axis=0)[:2] - self.config.margin_m
@@ -209,7 +216,7 @@ class Stance:
         height = max(float(dynamics.com[2] - self._stance.origin[2]), 0.05)
         speed = dynamics.com_jacobian @ dynamics.velocity
         ahead = speed * np.sqrt(height / 9.81)
-        capture = self._stance.from_world(dynamics.com + ahead)[:2]
-        beyond = bool((np.abs(capture) > self._room).any())
+        self._capture = self._stance.from_world(dynamics.com + ahead)[:2]
+        beyond = bool((np.abs(self._capture) > self._room).any())
         self._beyond_s = self._beyond_s + period_s if beyond else 0.0
         return self._beyond_s > self.config.patience_s

@@ -46,7 +46,7 @@ def stays(floor: Floor, stance: Stance, seconds: float) -> None:
 
 
 def test_stands(floor: Floor, stance: Stance) -> None:
-    stays(floor, stance, 5.0)
+    stays(floor, stance, 3.0)
 
 
 @pytest.mark.slow
