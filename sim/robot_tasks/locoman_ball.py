@@ -24,13 +24,13 @@ from robot_stack.sim.robots.spec import RobotSpec
 from robot_stack.sim.scene import GREY
 from robot_stack.sim.truth import Truth
 
-BALL_X_M, BALL_Y_M = (0.225, 0.26), (-0.03, 0.03)
+BALL_X_M, BALL_Y_M = (0.20, 0.265), (-0.05, 0.05)
 """Where the ball lies, ahead of the middle of the standing robot's feet and to the left [m]."""
 
-STAND_M = (0.425, 0.465)
+STAND_M = (0.42, 0.48)
 """Height of the stand's arm above the floor [m]; the standing robot's head camera reaches up to 0.393 m."""
 
-RADIUS_M, MASS_KG = (0.045, 0.058), (0.06, 0.2)
+RADIUS_M, MASS_KG = (0.042, 0.06), (0.05, 0.2)
 """Of the ball [m, kg]."""
 
 FRICTION = (0.8, 0.01, 0.001)
@@ -64,7 +64,7 @@ class LocoManBall:
 
     name = "locoman/ball"
     instruction = "sit up, take the ball from the stand with both hands and lift it"
-    horizon = 750
+    horizon = 800
     milestones = ("sitting up", "both hands at the ball", "off the stand", "lifted")
     view = "front"
 
@@ -75,7 +75,7 @@ class LocoManBall:
     def furnish(self, made: Any, spec: RobotSpec) -> None:
         """A ball with a band, and a stand for it; the stand's frame lies in its arm, below the ball, x away from the
         robot."""
-        furnish_yard(made, (0.0, 0.0, 0.33), 1.05)
+        furnish_yard(made, (0.02, 0.0, 0.34), 0.95)
         geom = import_mujoco().mjtGeom
         stand = made.worldbody.add_body(name="stand", pos=(0.25, 0.0, STAND_M[1]))
         stand.add_geom(name="stand_arm", type=geom.mjGEOM_BOX, size=(0.08, 0.012, ARM_M), pos=(0.06, 0, 0), rgba=GREY)
@@ -85,7 +85,8 @@ class LocoManBall:
         for i, angle in enumerate(np.arange(3) * 2 * np.pi / 3):
             place = (PRONGS_M * np.cos(angle), PRONGS_M * np.sin(angle), ARM_M + PRONG_M)
             stand.add_geom(name=f"stand_prong_{i}", type=geom.mjGEOM_SPHERE, size=(PRONG_M, 0, 0), pos=place, rgba=GREY)
-        made.geom("stand_post").rgba = GREY
+        foot = stand.add_geom(name="stand_foot", type=geom.mjGEOM_CYLINDER, size=(0.09, 0.006, 0), pos=(0.14, 0, 0))
+        made.geom("stand_post").rgba = foot.rgba = GREY
         radius = RADIUS_M[1]
         ball = made.worldbody.add_body(name="ball", pos=(0.25, 0.0, STAND_M[1] + float(resting_height(radius))))
         ball.add_freejoint(name="ball_free")
@@ -119,6 +120,7 @@ class LocoManBall:
         p_stand = np.append(start.qpos[base : base + 2] + (cos * x - sin * y, sin * x + cos * y), height)
         stand, ball = start.robot.body("stand"), start.robot.body("ball")
         start.change("body_pos", stand, p_stand)
+        start.change("geom_pos", start.robot.geom("stand_foot"), np.array([0.14, 0.0, 0.006 - height]))
         start.change("body_quat", stand, yaw_quaternion(yaw + rng.uniform(-0.25, 0.25)))
         radius, mass = rng.uniform(*RADIUS_M), rng.uniform(*MASS_KG)
         start.change("geom_size", start.robot.geom("ball"), np.array([radius, 0.0, 0.0]))
