@@ -48,7 +48,7 @@ class Ball(LocoManScript):
             yield from self._around(ball, 0.012, speed=0.12, fine=True, settle_s=0.5, near_m=0.004)
             yield from self._around(ball, -SQUEEZE_M, speed=0.06, fine=True, settle_s=0.0)
             yield from self.wait(0.2)
-            up = ball + (0.0, 0.0, 0.075 + self.rng.uniform(0.0, 0.02))
+            up = ball + np.array([0.0, 0.0, 0.075 + self.rng.uniform(0.0, 0.02)])
             yield from self._around(up, -SQUEEZE_M, speed=0.12, fine=True, settle_s=0.0)
             yield from self.wait(0.6)
             if self.see("ball_position")[2] > self.see("stand_position")[2] + 0.1:
@@ -61,7 +61,7 @@ class Ball(LocoManScript):
         out = float(self.see("ball_radius")[0]) + gap + TIP_M * np.sin(INWARD_RAD)
         places, turns = {}, {}
         for side, sign in SIDES:
-            places[side] = ball + (-TIP_M * np.cos(INWARD_RAD), sign * out, 0.0)
+            places[side] = ball + np.array([-TIP_M * np.cos(INWARD_RAD), sign * out, 0.0])
             turns[side] = quaternion_from_rpy(np.array([0.0, 0.0, -sign * INWARD_RAD]))
         yield from self.go(places, turns, speed, fine=fine, settle_s=settle_s, near_m=near_m, correct=settle_s > 0.0)
 

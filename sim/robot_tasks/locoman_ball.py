@@ -39,8 +39,11 @@ FRICTION = (0.8, 0.01, 0.001)
 PRONG_M, PRONGS_M = 0.006, 0.026
 """Radius of the stand's three prongs, and of the circle they stand on [m]."""
 
-ARM_M = 0.006
-"""Half the thickness of the stand's arm [m]."""
+ARM_M, POST_M = 0.006, 0.14
+"""Half the thickness of the stand's arm, and how far behind the ball its post stands [m]."""
+
+FOOT_M = (0.09, 0.006)
+"""Radius and half the thickness of its foot [m]."""
 
 SAT_UP_RAD = 0.8
 """LocoMan sits up when its trunk is pitched up so far [rad]; the mode pitches it to 1.1."""
@@ -73,28 +76,10 @@ class LocoManBall:
         return all_modes(robot)
 
     def furnish(self, made: Any, spec: RobotSpec) -> None:
-        """A ball with a band, and a stand for it; the stand's frame lies in its arm, below the ball, x away from the
-        robot."""
-        furnish_yard(made, (0.02, 0.0, 0.34), 0.95)
-        geom = import_mujoco().mjtGeom
-        stand = made.worldbody.add_body(name="stand", pos=(0.25, 0.0, STAND_M[1]))
-        stand.add_geom(name="stand_arm", type=geom.mjGEOM_BOX, size=(0.08, 0.012, ARM_M), pos=(0.06, 0, 0), rgba=GREY)
-        stand.add_geom(name="stand_cup", type=geom.mjGEOM_CYLINDER, size=(0.034, ARM_M, 0), rgba=GREY)
-        post = STAND_M[1] / 2 + 0.02  # longer than it is high: the lower end is in the floor
-        stand.add_geom(name="stand_post", type=geom.mjGEOM_CYLINDER, size=(0.012, post, 0), pos=(0.14, 0, -post))
-        for i, angle in enumerate(np.arange(3) * 2 * np.pi / 3):
-            place = (PRONGS_M * np.cos(angle), PRONGS_M * np.sin(angle), ARM_M + PRONG_M)
-            stand.add_geom(name=f"stand_prong_{i}", type=geom.mjGEOM_SPHERE, size=(PRONG_M, 0, 0), pos=place, rgba=GREY)
-        foot = stand.add_geom(name="stand_foot", type=geom.mjGEOM_CYLINDER, size=(0.09, 0.006, 0), pos=(0.14, 0, 0))
-        made.geom("stand_post").rgba = foot.rgba = GREY
-        radius = RADIUS_M[1]
-        ball = made.worldbody.add_body(name="ball", pos=(0.25, 0.0, STAND_M[1] + float(resting_height(radius))))
-        ball.add_freejoint(name="ball_free")
-        solid = ball.add_geom(name="ball", type=geom.mjGEOM_SPHERE, size=(radius, 0, 0), mass=0.1)
-        solid.friction, solid.condim = FRICTION, 6
-        solid.solref, solid.solimp = (0.005, 1.0), (0.95, 0.99, 0.001, 0.5, 2.0)
-        band = ball.add_geom(name="band", type=geom.mjGEOM_CYLINDER, size=(radius, 0.008, 0), mass=0.0)
-        band.contype = band.conaffinity = 0
+        """A ball with a band, and a stand; the stand's frame lies in its arm below the ball, x away from the robot."""
+        furnish_yard(made, (0.05, 0.0, 0.33), 1.02)
+        _add_stand(made)
+        _add_ball(made)
 
     def state_fields(self) -> tuple[Field, ...]:
         """Where the ball is, its radius, and where the stand's cup is."""
@@ -117,18 +102,22 @@ class LocoManBall:
         yaw = yaw_of(matrix_of(start.qpos[base + 3 : base + 7]))
         x, y, height = rng.uniform(*BALL_X_M), rng.uniform(*BALL_Y_M), rng.uniform(*STAND_M)
         cos, sin = np.cos(yaw), np.sin(yaw)
-        p_stand = np.append(start.qpos[base : base + 2] + (cos * x - sin * y, sin * x + cos * y), height)
+        p_robot = start.qpos[base : base + 2]
+        p_stand = np.array([p_robot[0] + cos * x - sin * y, p_robot[1] + sin * x + cos * y, height])
         stand, ball = start.robot.body("stand"), start.robot.body("ball")
+        turn = yaw + rng.uniform(-0.25, 0.25)
         start.change("body_pos", stand, p_stand)
-        start.change("geom_pos", start.robot.geom("stand_foot"), np.array([0.14, 0.0, 0.006 - height]))
-        start.change("body_quat", stand, yaw_quaternion(yaw + rng.uniform(-0.25, 0.25)))
+        start.change("body_quat", stand, yaw_quaternion(turn))
+        p_foot = np.array([p_stand[0] + POST_M * np.cos(turn), p_stand[1] + POST_M * np.sin(turn), FOOT_M[1]])
+        start.change("body_pos", start.robot.body("stand_foot"), p_foot)
         radius, mass = rng.uniform(*RADIUS_M), rng.uniform(*MASS_KG)
         start.change("geom_size", start.robot.geom("ball"), np.array([radius, 0.0, 0.0]))
         start.change("geom_size", start.robot.geom("band"), np.array([1.004 * radius, 0.16 * radius, 0.0]))
         start.change("body_mass", ball, mass)
         start.change("body_inertia", ball, np.full(3, 0.4 * mass * radius**2))
-        turn = rng.normal(size=4)
-        start.place("ball", p_stand + (0.0, 0.0, float(resting_height(radius))), turn / np.linalg.norm(turn))
+        rolled = rng.normal(size=4)
+        p_ball = p_stand + np.array([0.0, 0.0, float(resting_height(radius))])
+        start.place("ball", p_ball, rolled / np.linalg.norm(rolled))
         for name, colour in zip(("ball", "band"), two_colours(rng), strict=True):
             start.recolour(name, colour)
 
@@ -156,3 +145,31 @@ def _rise_of_x(quaternion: np.ndarray) -> np.ndarray:
     """How far the x axis of frames points up: wxyz ``(..., 4)`` to ``(...)``."""
     w, x, y, z = np.moveaxis(quaternion, -1, 0)
     return 2.0 * (x * z - w * y)
+
+
+def _add_stand(made: Any) -> None:
+    """A foot, a post, and an arm with three prongs on its end."""
+    geom = import_mujoco().mjtGeom
+    stand = made.worldbody.add_body(name="stand", pos=(0.25, 0.0, STAND_M[1]))
+    stand.add_geom(name="stand_arm", type=geom.mjGEOM_BOX, size=(0.08, 0.012, ARM_M), pos=(0.06, 0, 0), rgba=GREY)
+    stand.add_geom(name="stand_cup", type=geom.mjGEOM_CYLINDER, size=(0.034, ARM_M, 0), rgba=GREY)
+    post = STAND_M[1] / 2 + 0.02  # longer than it is high: the lower end is in the floor
+    stand.add_geom(name="stand_post", type=geom.mjGEOM_CYLINDER, size=(0.012, post, 0), pos=(POST_M, 0, -post))
+    for i, angle in enumerate(np.arange(3) * 2 * np.pi / 3):
+        place = (PRONGS_M * np.cos(angle), PRONGS_M * np.sin(angle), ARM_M + PRONG_M)
+        stand.add_geom(name=f"stand_prong_{i}", type=geom.mjGEOM_SPHERE, size=(PRONG_M, 0, 0), pos=place, rgba=GREY)
+    made.geom("stand_post").rgba = GREY
+    foot = made.worldbody.add_body(name="stand_foot", pos=(0.25 + POST_M, 0.0, FOOT_M[1]))
+    foot.add_geom(name="stand_foot", type=geom.mjGEOM_CYLINDER, size=(*FOOT_M, 0), rgba=GREY)
+
+
+def _add_ball(made: Any) -> None:
+    """A ball on a free joint; the band shows how it turns."""
+    geom, radius = import_mujoco().mjtGeom, RADIUS_M[1]
+    ball = made.worldbody.add_body(name="ball", pos=(0.25, 0.0, STAND_M[1] + float(resting_height(radius))))
+    ball.add_freejoint(name="ball_free")
+    solid = ball.add_geom(name="ball", type=geom.mjGEOM_SPHERE, size=(radius, 0, 0), mass=0.1)
+    solid.friction, solid.condim, solid.priority = FRICTION, 6, 1  # the pads' priority is 2
+    solid.solref, solid.solimp = (0.005, 1.0), (0.95, 0.99, 0.001, 0.5, 2.0)
+    band = ball.add_geom(name="band", type=geom.mjGEOM_CYLINDER, size=(radius, 0.008, 0), mass=0.0)
+    band.contype = band.conaffinity = 0
