@@ -38,16 +38,24 @@ def result_table(found: TrialAnalysis) -> str:
                 html.escape(tags),
             )
         )
-    headings = (
-        "policy", "letters", "success", "Wilson 95%", "credible 95%", "anytime 95%", "completion", "median time",
-        "failures",
-    )  # fmt: skip
-    return _table(headings, rows)
+    headings = [
+        "policy",
+        "letters",
+        "success",
+        "Wilson 95%",
+        "credible 95%",
+        "anytime 95%",
+        "completion",
+        "median time",
+    ]
+    if any(arm.failure_tags for arm in found.arms):
+        headings.append("failures")
+    return _table(headings, [row[: len(headings)] for row in rows])
 
 
 def comparison_table(found: TrialAnalysis) -> str:
     """Every pair with its decision."""
-    rows = []
+    rows, evidence = [], []
     for c in found.comparisons:
         verdict = _WORDS[c.decision].format(first=c.first, second=c.second)
         when = "–" if c.decided_at is None or not c.decision.endswith("better") else f"block {c.decided_at}"
@@ -59,13 +67,11 @@ def comparison_table(found: TrialAnalysis) -> str:
                 f"{c.level:.4g}",
                 f"{c.difference:+.1%} [{c.interval[0]:+.1%}, {c.interval[1]:+.1%}]",
                 _probability(c.probability_second_better),
-                f'<span class="soft">{html.escape(c.evidence)}</span>',
             )
         )
-    headings = (
-        "pair", "decision", "when", "level", "second minus first, 95%", "P(second better)", "evidence",
-    )  # fmt: skip
-    return _table(headings, rows)
+        evidence.append(html.escape(c.evidence))
+    headings = ("pair", "decision", "when", "level", "second minus first, 95%", "P(second better)")
+    return _table(headings, rows, evidence)
 
 
 def _probability(value: float) -> str:
@@ -154,7 +160,13 @@ def plan_facts(found: TrialAnalysis) -> str:
     return "".join(f"<dt>{html.escape(k)}</dt><dd>{html.escape(v)}</dd>" for k, v in facts.items())
 
 
-def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def _table(headings: Sequence[str], rows: Sequence[Sequence[str]], below: Sequence[str] = ()) -> str:
+    """A table; ``below`` has a line of text under each row."""
     head = "".join(f"<th>{h}</th>" for h in headings)
-    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
+    body = ""
+    for number, row in enumerate(rows):
+        kind = ' class="above"' if below else ""
+        body += f"<tr{kind}>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>"
+        if below:
+            body += f'<tr class="below"><td colspan="{len(headings)}">{below[number]}</td></tr>'
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
