@@ -27,7 +27,7 @@ class Carry(PalmsScript):
                 continue
             bearing = float(np.arctan2(mat[1], mat[0]))
             over = np.array([mat[0], mat[1], high])
-            yield from self.carry(lifted, heading, over, bearing, 0.35)
+            yield from self.carry(lifted, heading, over, bearing, 0.3)
             yield from self.carry(over, bearing, np.array([mat[0], mat[1], mat[2] + half[2] - 0.005]), bearing, 0.15)
             yield from self.leave(*self.see_box())
             return

@@ -8,12 +8,19 @@ import numpy as np
 
 from robot_stack.sim.control.whole_body.rotations import yaw_of
 from robot_stack.sim.operators.g1_script import PEAK, SIDES, TURN_SPEED, G1Script, Pose, Poses, Side
+from robot_stack.sim.robot_tasks.workbench import yaw_quaternion
 
-SQUEEZE_M = 0.045
+SQUEEZE_M = 0.06
 """How far into the box each palm is asked to, so that it presses [m]."""
 
-BACK_M, UP_M = 0.02, 0.01
-"""Of the palms' middles from the box's middle, towards the robot and upwards [m]: there is room for the thumbs."""
+TOE_IN_RAD = 0.3
+"""How far the hands turn their fingers towards each other when they press [rad].
+
+Wrists give way: asked for parallel palms, they would hold the box between the heels of the hands, and it would swing.
+"""
+
+BACK_M, UP_M = 0.0, 0.01
+"""Of the hands' sites from the box's middle, towards the robot and upwards [m]."""
 
 
 class PalmsScript(G1Script):
@@ -30,10 +37,13 @@ class PalmsScript(G1Script):
         """
         cos, sin = np.cos(heading), np.sin(heading)
         along, across = np.array([cos, sin, 0.0]), np.array([-sin, cos, 0.0])
-        turn = np.array([np.cos(heading / 2), 0.0, 0.0, np.sin(heading / 2)])
+        toe = TOE_IN_RAD * float(np.clip(-gap / SQUEEZE_M, 0.0, 1.0))
         middle = centre - (BACK_M + back) * along + (0.0, 0.0, UP_M)
         reach = self.see("box_half_size")[1] + gap
-        return {side: (middle + sign * reach * across, turn) for side, sign in zip(SIDES, (1.0, -1.0), strict=True)}
+        return {
+            side: (middle + sign * reach * across, yaw_quaternion(heading - sign * toe))
+            for side, sign in zip(SIDES, (1.0, -1.0), strict=True)
+        }
 
     def see_box(self) -> tuple[np.ndarray, float]:
         """The box's middle in the stance frame [m], and its heading there [rad]."""
@@ -41,11 +51,12 @@ class PalmsScript(G1Script):
         return centre, yaw_of(axes)
 
     def take(self) -> Iterator[None]:
-        """From wherever the hands are above and before the box: beside it, then press."""
-        wide, back = self.rng.uniform(0.045, 0.065), self.rng.uniform(0.13, 0.15)
+        """From wherever the hands are, above all that stands there: over both sides of the box, down, and press."""
+        wide, rise = self.rng.uniform(0.045, 0.065), self.see("box_half_size")[2] + self.rng.uniform(0.05, 0.07)
         centre, heading = self.see_box()
-        yield from self.go(self.palms(centre, heading, wide, back), 0.45, near_m=0.03)
-        yield from self.go(self.palms(centre, heading, wide), 0.3)
+        above = centre + np.array([0.0, 0.0, rise])
+        yield from self.go(self.palms(above, heading, wide), 0.4, near_m=0.02)
+        yield from self.go(self.palms(centre, heading, wide), 0.3, fine=True)
         centre, heading = self.see_box()
         yield from self.go(self.palms(centre, heading, -SQUEEZE_M), 0.2, fine=True, settle_s=0.0)
         yield from self.wait(0.2)
