@@ -63,8 +63,8 @@ class ReferenceConfig:
     joint_speed: float = 3.0
     """Largest speed of a joint [rad/s]."""
 
-    arm_acceleration: float = 25.0
-    """Largest acceleration of an arm's joint [rad/s²]."""
+    arm_acceleration: float = 12.0
+    """Largest acceleration of an arm's joint [rad/s²]; swung faster, both arms together tip the robot."""
 
     body_acceleration: float = 10.0
     """Largest acceleration of a joint of legs and waist, which move most of the mass [rad/s²]."""

@@ -17,10 +17,10 @@ class PoseFilterConfig:
     frequency: float = 12.0
     """Of the critically damped filter [rad/s]; it lags by 2 / frequency."""
 
-    speed: float = 0.8
+    speed: float = 0.5
     """Largest speed [m/s]."""
 
-    acceleration: float = 4.0
+    acceleration: float = 2.0
     """Largest acceleration [m/s²]."""
 
     turn_speed: float = 2.5

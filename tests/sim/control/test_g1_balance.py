@@ -114,7 +114,7 @@ def test_reaches_everywhere_in_the_box(floor: G1Floor, seed: int) -> None:
 
 def test_out_of_reach_it_points_there_and_stands(floor: G1Floor) -> None:
     floor.ask(left=(0.75, 0.5, 1.3))
-    floor.run(2.5)
+    floor.run(4.0)
     assert floor.stands
     assert np.abs(floor.data.qvel).max() < 0.1
     shoulder = floor.data.body("left_shoulder_pitch_link").xpos - floor.start
