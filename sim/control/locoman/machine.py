@@ -119,13 +119,13 @@ class ModeMachine:
         return "serving" if self.modes[self._current].ready else "entering"
 
     def reset(self, state: RobotState) -> None:
-        """Begin in stance, from a robot that stands more or less."""
+        """Begin in stance, from a robot that stands more or less; stance is entered anew once all feet bear load."""
         self._estimate.reset(state)
         state = self._estimate.update(state)
         self.fallen = False
         self._wanted = "stance"
         self._last: JointCommand | None = None
-        self._enter("stance", state)
+        self._enter("stance", state, settle=True)
         self._fade_from = None
 
     def request(self, name: str) -> None:

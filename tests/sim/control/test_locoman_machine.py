@@ -192,7 +192,7 @@ def test_a_robot_that_has_tipped_over_is_limp_until_reset(rpy, falls):
         assert not command.stiffness.any() and not command.effort.any() and (command.damping > 0).all()
         assert not bench.run(0.1)[-1].stiffness.any() and bench.machine.phase == "fallen"
         bench.machine.reset(state(bench.time_s))
-        assert bench.machine.phase == "entering" and bench.run(0.2)[-1] is not None and not bench.machine.fallen
+        assert bench.machine.phase == "settling" and bench.run(0.2)[-1] is not None and not bench.machine.fallen
 
 
 def test_sitting_up_is_no_fall():
