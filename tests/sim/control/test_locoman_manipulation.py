@@ -142,6 +142,26 @@ def test_sits_up_draws_circles_with_both_grippers_and_comes_down(floor: Floor, b
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("make", [right_gripper, left_foot, BimanualMode])
+def test_bears_knocks(floor: Floor, body: LocoManBody, make: Any) -> None:
+    """3 N·s at the trunk within 0.1 s, from eight sides, one after the other, while the limb is up."""
+    run = Run(floor, make(body))
+    run.make_ready()
+    tilt = floor.tilt
+    for side in np.arange(8) * np.pi / 4:
+        floor.push(30.0 * np.array([np.cos(side), np.sin(side), 0.0]))
+        for _ in range(50):
+            run.tick(run.rest)
+        floor.push(np.zeros(3))
+        for _ in range(750):
+            run.tick(run.rest)
+        assert floor.tilt == pytest.approx(tilt, abs=0.03), f"pushed towards {np.degrees(side):.0f} degrees"
+    run.mode.leave()
+    run.until(lambda: run.mode.left, 10.0)
+    assert floor.height == pytest.approx(LOCOMAN.home_height_m, abs=0.01)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [right_gripper, left_gripper])
 def test_wide_circles_sideways_of_a_gripper(floor: Floor, body: LocoManBody, make: Any) -> None:
     """What lies beyond reach or the floor is approached, not reached, and nothing falls: 20 cm diameter."""
