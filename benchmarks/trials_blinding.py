@@ -2,9 +2,9 @@
 
     python benchmarks/trials_blinding.py [--trials 40] [--think 0.01 0.15]
 
-Two policies act alike, but one thinks fifteen times as long. Trials are run over HTTP on a small simulated robot, and for
-each of them this notes how long the answers took (next, confirm, start), when the first picture moved, and how far
-pictures were apart. Told for each: AUC, the chance that a trial of the slow policy has the larger number; 0.5 is
+Two policies act alike, but one thinks fifteen times as long. Trials are run over HTTP on a small simulated robot, and
+for each of them this notes how long the answers took (next, confirm, start), when the first picture moved, and how
+far pictures were apart. Told for each: AUC, the chance that a trial of the slow policy has the larger number; 0.5 is
 blind. ``--naive`` runs the same with no time budget, to show that the attack works where nothing is equalised.
 """
 

@@ -147,6 +147,27 @@ def test_two_stations_run_a_study_to_its_end(bench: Bench) -> None:
     at(laptop, "ready")
     assert "excluded" in laptop.inner_text("#ready-text")
 
+    # an answer that is overtaken by a newer one changes nothing
+    held: list[Any] = []
+    laptop.route("**/api/view*", lambda route: held.append((route, route.fetch())))
+    for _ in range(300):
+        if held:
+            break
+        laptop.wait_for_timeout(50)
+    laptop.keyboard.press("Enter")
+    at(laptop, "assigned")
+    route, answer = held.pop(0)
+    route.fulfill(response=answer)  # asked before the trial was taken
+    laptop.wait_for_timeout(300)
+    assert laptop.get_attribute("body", "data-phase") == "assigned"
+    for route, answer in held:
+        route.fulfill(response=answer)
+    laptop.unroute_all(behavior="ignoreErrors")
+    laptop.click("#exclude-open")
+    laptop.click("#reasons label:has-text('operator error')")
+    laptop.click("#exclude-ok")
+    at(laptop, "ready")
+
     # emergency stop by its key; success is then refused
     laptop.keyboard.press("Enter")
     at(laptop, "assigned")
@@ -166,7 +187,7 @@ def test_two_stations_run_a_study_to_its_end(bench: Bench) -> None:
     final = state()
     assert final.over and len(final.counted_blocks()) == 5
     phases = [t.phase for t in final.trials.values()]
-    assert (phases.count("labelled"), phases.count("excluded")) == (10, 1)
+    assert (phases.count("labelled"), phases.count("excluded")) == (10, 2)
     assert {t.station for t in final.trials.values()} == {"left", "right"}
     assert sum(t.emergency for t in final.trials.values()) == 1 and sum(t.undone for t in final.trials.values()) == 1
     assert bench.hosts == {bench.address.removeprefix("http://")}, "no request to anybody else"

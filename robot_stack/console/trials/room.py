@@ -151,6 +151,7 @@ class TrialRoom:
                 "film": self.film_to_rate(state.stations[station]) if station in state.stations else None,
                 "trial": None if trial is None else self._trial_view(trial, status),
                 "receipt": self.store.head[:12],
+                "version": state.events,
             }
 
     def stations(self) -> list[str]:

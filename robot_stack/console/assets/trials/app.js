@@ -44,6 +44,7 @@ function complain(error) {
 }
 
 function take(view) {
+  if (seen && view.version < seen.version) return; // an answer that was overtaken by a newer one
   seen = view; seenAt = performance.now();
   draw();
 }
