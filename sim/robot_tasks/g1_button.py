@@ -47,7 +47,7 @@ class G1Button:
     instruction = "press the button"
     horizon = 400
     milestones = ("reached", "touched", "pressed")
-    view = "front"
+    view = "behind"
 
     def controller(self, robot: RobotModel) -> Controller:
         """Hand poses, balanced."""

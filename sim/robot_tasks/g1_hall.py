@@ -59,10 +59,14 @@ def balance(robot: RobotModel) -> Controller:
 
 
 def furnish_hall(made: Any) -> None:
-    """A room with the cameras ``front``, from ahead and the left, and ``side``, from the right."""
+    """A room with the cameras ``front``, from ahead and the left, ``side``, from the right, and ``behind``.
+
+    ``behind`` stands behind the robot to its left and sees what the robot faces.
+    """
     add_room(made)
     add_camera(made, "front", (1.75, 1.25, 1.65), (0.22, 0.0, 0.70), fovy=38.0)
     add_camera(made, "side", (0.75, -1.75, 1.35), (0.22, 0.0, 0.68), fovy=42.0)
+    add_camera(made, "behind", (-0.5, 1.15, 1.95), (0.25, 0.0, 0.82), fovy=40.0)
 
 
 def stand_ready(start: Start, rng: np.random.Generator) -> None:

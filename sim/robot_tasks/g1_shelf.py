@@ -57,7 +57,7 @@ class G1Shelf:
     instruction = "put the box on the shelf"
     horizon = 600
     milestones = ("both hands at the box", "lifted", "over the shelf", "on the shelf")
-    view = "front"
+    view = "side"
 
     def controller(self, robot: RobotModel) -> Controller:
         """Hand poses, balanced."""
@@ -66,7 +66,7 @@ class G1Shelf:
     def furnish(self, made: Any, spec: RobotSpec) -> None:
         """A table, a shelf behind it, and a box."""
         furnish_hall(made)
-        add_pedestal(made, "table", (0.14, 0.26), WOOD)
+        add_pedestal(made, "table", (0.16, 0.26), WOOD)
         _add_shelf(made)
         add_carton(made)
 
@@ -87,7 +87,7 @@ class G1Shelf:
         x, y, table = rng.uniform(*BOX_X_M), rng.uniform(*BOX_Y_M), rng.uniform(*TABLE_M)
         turn = rng.uniform(-BOX_TURN_RAD, BOX_TURN_RAD)
         start.place("box", np.array([x, y, table + half[2]]), yaw_quaternion(turn))
-        start.change("body_pos", robot.body("table"), np.array([0.36, 0.0, table]))
+        start.change("body_pos", robot.body("table"), np.array([0.34, 0.0, table]))
         aside = y + rng.uniform(-0.05, 0.05)
         p_shelf = np.array([rng.uniform(*EDGE_M) + SHELF_HALF_M[0], aside, rng.uniform(*SHELF_M)])
         start.change("body_pos", robot.body("shelf"), p_shelf)
