@@ -19,7 +19,7 @@ from robot_stack.sim.operators.g1_script import Stance
 from robot_stack.sim.render import import_mujoco
 from robot_stack.sim.robot_catalog import RobotWorldConfig, make_operator, make_robot_world, robot_task, tasks_of
 from robot_stack.sim.robot_tasks.g1_button import TRAVEL_M
-from robot_stack.sim.robot_tasks.g1_hall import fingertips, hands_off_box
+from robot_stack.sim.robot_tasks.g1_hall import fingertips, hands_off_box, has_fallen
 from robot_stack.sim.robot_tasks.workbench import yaw_quaternion
 from robot_stack.sim.robots.unitree_g1 import UNITREE_G1
 
@@ -44,7 +44,7 @@ def failures(task: str, seeds: range, noise_std: float = 0.0) -> list[int]:
     failed = []
     for i in seeds:
         result = run_episode(world.robot, operator, world.task, seed=episode_seed("collect", i))
-        assert not robot.task.score(robot.truth).failed or not result.success
+        assert not has_fallen(robot.truth)
         if not result.success:
             failed.append(i)
     return failed
@@ -93,7 +93,7 @@ def test_the_operator_succeeds_by_way_of_all_milestones_and_does_no_harm(task: s
     assert watch(task, episode_seed("collect", 0), look, after=25) is not None
     first = [[row[i] for row in seen].index(True) for i in range(len(seen[0]))]
     assert first == sorted(first)
-    assert deepest > -5e-3
+    assert deepest > -2e-3
     assert slipped < 0.01
     assert fastest < 1.0
 
