@@ -75,6 +75,15 @@ MODES: dict[str, str] = {
 }
 """Action modes that any robot has, each made from its compiled model."""
 
+OWN_MODES: dict[str, dict[str, str]] = {
+    "locoman": {
+        "whole_body": "robot_stack.sim.control.locoman.controller:LocoManController",
+        "base_velocity": "robot_stack.sim.control.locoman.controller:VelocityController",
+    },
+    "g1": {"whole_body": "robot_stack.sim.control.g1_balance:G1Balance"},
+}
+"""Action modes that only one robot has, by its name."""
+
 
 @dataclass(frozen=True)
 class RobotWorldConfig:
@@ -84,7 +93,7 @@ class RobotWorldConfig:
     """A name of :data:`TASKS`."""
 
     mode: str = ""
-    """A name of :data:`MODES`; empty for the task's usual action mode."""
+    """A name among :func:`modes_of` the robot; empty for the task's usual action mode."""
 
     mjcf: str = ""
     """Path of another model of the robot with the same joints; empty for ours."""
@@ -141,13 +150,23 @@ def robot_task(name: str) -> RobotTask:
     return _load(TASKS[name].task)()
 
 
-def controller_maker(mode: str) -> ControllerMaker | None:
+def modes_of(robot: str) -> tuple[str, ...]:
+    """Names of a robot's action modes."""
+    return (*MODES, *OWN_MODES.get(robot_name(robot), {}))
+
+
+def controller_maker(mode: str, robot: str = "") -> ControllerMaker | None:
     """What makes an action mode; ``None`` for the task's usual one.
+
+    Args:
+        mode: a name; empty for the usual one.
+        robot: whose own modes count as well; empty for those that any robot has.
 
     Raises:
         UnknownNameError: naming the nearest modes.
     """
-    return _load(MODES[require_name("action mode", mode, MODES)]) if mode else None
+    modes = {**MODES, **(OWN_MODES.get(robot_name(robot), {}) if robot else {})}
+    return _load(modes[require_name("action mode", mode, modes, where=robot or None)]) if mode else None
 
 
 def make_robot_world(config: RobotWorldConfig = RobotWorldConfig()) -> World:
@@ -158,7 +177,8 @@ def make_robot_world(config: RobotWorldConfig = RobotWorldConfig()) -> World:
         RobotModelError: if the MJCF is not a model of the robot.
     """
     task = robot_task(config.task)
-    spec = robot_spec(config.task.partition("/")[0])
+    name = config.task.partition("/")[0]
+    spec = robot_spec(name)
     if config.mjcf:
         spec = spec.with_mjcf(config.mjcf)
     seen = MujocoRobotConfig(
@@ -168,7 +188,7 @@ def make_robot_world(config: RobotWorldConfig = RobotWorldConfig()) -> World:
         quality=config.quality,
         dump_folder=config.dump_folder,
     )
-    robot = MujocoRobot(spec, task, controller_maker(config.mode), seen)
+    robot = MujocoRobot(spec, task, controller_maker(config.mode, name), seen)
     return World(robot, SimulatedTask(robot, config.horizon))
 
 

@@ -57,7 +57,7 @@ def _show(name: str, robot: RobotModel) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from robot_stack.sim.robot_catalog import MODES, robot_task, tasks_of
+    from robot_stack.sim.robot_catalog import modes_of, robot_task, tasks_of
 
     spec, console = robot.spec, Console(highlight=False)
     mass = float(robot.model.body_subtreemass[robot.root])
@@ -77,7 +77,7 @@ def _show(name: str, robot: RobotModel) -> None:
         ("end effectors", [hand.name for hand in spec.end_effectors]),
         ("feet", list(spec.feet)),
         ("cameras", list(spec.cameras)),
-        ("action modes", list(MODES)),
+        ("action modes", list(modes_of(name))),
     ):
         if values:
             console.print(f"{title}: {', '.join(values)}")
