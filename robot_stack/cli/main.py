@@ -19,6 +19,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "data": ("robot_stack.cli.data", "info, validate, view, merge, split, import, repair datasets"),
     "train": ("robot_stack.cli.train", "train a policy on datasets"),
     "policy": ("robot_stack.cli.policy", "show what is in a policy bundle"),
+    "serve": ("robot_stack.cli.serve", "serve a policy to robots in other processes or on other machines"),
     "eval": ("robot_stack.cli.eval", "evaluate policies on held-out seeds"),
     "trials": ("robot_stack.cli.trials", "plan, run and report blind comparisons of policies"),
 }

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SimArgs:
-    """Run a robot: by its scripted operator, by a policy (--policy), or as it was recorded (--replay).
+    """Run a robot: by its scripted operator, by a policy (--policy, --server), or as it was recorded (--replay).
 
     With a display it opens MuJoCo's viewer; without one, or with --video, it writes a film.
     """
@@ -35,6 +35,12 @@ class SimArgs:
 
     source: str = ""
     """Whose normaliser it uses, if it has one per dataset: the name of the dataset of this robot."""
+
+    server: Maybe[str] = None
+    """A policy server that drives, ws://host:port; its cameras are named with --world.cameras."""
+
+    token_file: Maybe[Path] = None
+    """The server's token; ~/.config/robot_stack/policy_server.token when left out."""
 
     replay: Maybe[Path] = None
     """A dataset to replay an episode of, from the start it was recorded from."""
@@ -138,8 +144,10 @@ def _world_config(args: SimArgs) -> WorldConfig:
 def _driver(args: SimArgs, task: str, world: World) -> tuple[Driver, str]:
     from robot_stack.core.errors import ConfigError
 
-    if args.policy is not None and args.replay is not None:
-        raise ConfigError("a policy and a recording cannot both drive", remedy="leave out --policy or --replay")
+    if sum(given is not None for given in (args.policy, args.server, args.replay)) > 1:
+        raise ConfigError("only one can drive", remedy="give one of --policy, --server and --replay")
+    if args.server is not None:
+        return _served(args, args.server, world)
     if args.policy is not None:
         from robot_stack.cli.subjects import load_driver
         from robot_stack.policies.driver import EpisodeDriver
@@ -151,6 +159,14 @@ def _driver(args: SimArgs, task: str, world: World) -> tuple[Driver, str]:
     from robot_stack.cli.worlds import expert_maker
 
     return expert_maker(task, args.noise)(world), "scripted operator"
+
+
+def _served(args: SimArgs, url: str, world: World) -> tuple[Driver, str]:
+    from robot_stack.runtime.policy_client import RemoteDriver, ServerAddress
+    from robot_stack.runtime.token_file import USUAL, read_token
+
+    driver = RemoteDriver(ServerAddress(url, read_token(args.token_file or USUAL)), world.robot.embodiment)
+    return driver, f"policy {driver.remote.welcome.policy} at {url}"
 
 
 def _recorded(root: Path, episode: int, world: World) -> Driver:

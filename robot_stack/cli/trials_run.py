@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +12,10 @@ import tyro
 from robot_stack.cli.parsing import default_processes, parse
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from robot_stack.evaluation.evaluate import Subject
+    from robot_stack.evaluation.trials.plan import TrialPlan
     from robot_stack.runtime.progress import Progress
 
 
@@ -39,6 +44,9 @@ class RunArgs:
     device: str = "auto"
     """Where policies run: auto, cpu, cuda."""
 
+    policy_server: bool = False
+    """Run every policy in a server process of its own, as trials serve does; scripted experts are slower so."""
+
 
 def run(arguments: list[str]) -> int:
     """Run, and tell the pooled figures."""
@@ -54,7 +62,7 @@ def run(arguments: list[str]) -> int:
 
     from robot_stack.cli.bars import bars
     from robot_stack.cli.eval import device_of
-    from robot_stack.cli.trial_policies import policy_hash, subjects_of, world_of
+    from robot_stack.cli.trial_policies import policy_hash, world_of
     from robot_stack.cli.trials_status import show_status
     from robot_stack.cli.worlds import world_maker
     from robot_stack.evaluation.trials.simulate import check_simulable, run_simulated
@@ -67,9 +75,12 @@ def run(arguments: list[str]) -> int:
         plan = store.plan
         check_simulable(plan)
         check_policies(plan, lambda policy: policy_hash(policy.policy, plan.task))
-        subjects = subjects_of(plan, device_of(args.device))
         maker = world_maker(plan.task, world_of(plan))
-        with bars() as shown, Fleet(FleetConfig(processes=args.processes, slots=args.slots)) as fleet:
+        with (
+            _subjects(plan, device_of(args.device), args.policy_server) as subjects,
+            bars() as shown,
+            Fleet(FleetConfig(processes=args.processes, slots=args.slots)) as fleet,
+        ):
             bar = shown.add_task(plan.name, total=plan.blocks * plan.arms, note="blind")
 
             def listen(progress: Progress) -> None:
@@ -78,3 +89,15 @@ def run(arguments: list[str]) -> int:
             run_simulated(store, maker, subjects, fleet=fleet, blocks_at_once=args.blocks, progress=listen)
         show_status(blind_status(store.state), Console(highlight=False))
     return 0
+
+
+def _subjects(
+    plan: TrialPlan, device: str, policy_server: bool
+) -> contextlib.AbstractContextManager[Sequence[Subject]]:
+    if policy_server:
+        from robot_stack.cli.policy_servers import served_subjects
+
+        return served_subjects(plan, device)
+    from robot_stack.cli.trial_policies import subjects_of
+
+    return contextlib.nullcontext(subjects_of(plan, device))

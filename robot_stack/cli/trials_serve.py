@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,13 +13,16 @@ import tyro
 from robot_stack.cli.parsing import Many, Maybe, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import TypeAlias
 
     from robot_stack.console.trials.world_stage import WorldStage
     from robot_stack.core.driver import Driver
     from robot_stack.core.world import World, WorldMaker
     from robot_stack.evaluation.evaluate import Subject
     from robot_stack.evaluation.trials.plan import TrialPlan
+
+    StationDrivers: TypeAlias = Callable[[int, World], list[Driver]]
 
 
 @dataclass(frozen=True)
@@ -54,13 +59,16 @@ class ServeArgs:
     device: str = "auto"
     """Where policies run: auto, cpu, cuda."""
 
+    policy_server: bool = True
+    """Run every policy in a server process of its own (--no-policy-server: all of them in this process)."""
+
 
 def run(arguments: list[str]) -> int:
     """Serve until interrupted."""
     args = parse(ServeArgs, arguments, "robot-stack trials serve")
     _require_console()
     from robot_stack.cli.eval import device_of, usual_camera
-    from robot_stack.cli.trial_policies import policy_hash, subjects_of
+    from robot_stack.cli.trial_policies import policy_hash
     from robot_stack.console.access import new_token
     from robot_stack.console.serving import open_socket, serve
     from robot_stack.console.trials.app import make_app
@@ -73,15 +81,14 @@ def run(arguments: list[str]) -> int:
         plan = store.plan
         check_policies(plan, lambda policy: policy_hash(policy.policy, plan.task))
         listener = open_socket(args.host, args.port)
-        subjects = subjects_of(plan, device_of(args.device))
-        camera = args.camera or usual_camera(plan.task)
-        stages = _stages(args, plan, subjects, camera)
-        room = TrialRoom(store, dict(stages), films=args.films)
-        address, port = listener.getsockname()[:2]
-        try:
-            serve(make_app(room, token), listener, started=lambda: _announce(address, port, token))
-        finally:
-            room.close()
+        device, camera = device_of(args.device), args.camera or usual_camera(plan.task)
+        with _drivers(args, plan, device) as drivers:
+            room = TrialRoom(store, dict(_stages(args, plan, drivers, camera)), films=args.films)
+            address, port = listener.getsockname()[:2]
+            try:
+                serve(make_app(room, token), listener, started=lambda: _announce(address, port, token))
+            finally:
+                room.close()
     return 0
 
 
@@ -119,7 +126,22 @@ def _named_maker(name: str) -> WorldMaker:
     return maker
 
 
-def _stages(args: ServeArgs, plan: TrialPlan, subjects: Sequence[Subject], camera: str) -> dict[str, WorldStage]:
+@contextlib.contextmanager
+def _drivers(args: ServeArgs, plan: TrialPlan, device: str) -> Iterator[StationDrivers]:
+    """What makes the drivers of a station, given its number and world; policies are loaded when this returns."""
+    if args.policy_server:
+        from robot_stack.cli.policy_servers import drivers_of, policy_processes
+
+        with policy_processes(plan, device) as processes:
+            yield lambda number, world: drivers_of(processes, world)
+    else:
+        from robot_stack.cli.trial_policies import subjects_of
+
+        subjects = subjects_of(plan, device)
+        yield lambda number, world: _drivers_here(subjects, number, world)
+
+
+def _stages(args: ServeArgs, plan: TrialPlan, drivers: StationDrivers, camera: str) -> dict[str, WorldStage]:
     from robot_stack.console.trials.world_stage import Budget, PacedClock, WorldStage
     from robot_stack.core.clock import MonotonicClock
     from robot_stack.core.errors import ConfigError
@@ -131,26 +153,23 @@ def _stages(args: ServeArgs, plan: TrialPlan, subjects: Sequence[Subject], camer
     budget = Budget()
     made: dict[str, WorldStage] = {}
     for number, station in enumerate(stations):
-        drivers = _drivers_maker(subjects, number)
-        made[station] = WorldStage(world, drivers, camera=camera, budget=budget, horizon=plan.horizon, clock=clock)
+        make = functools.partial(drivers, number)
+        made[station] = WorldStage(world, make, camera=camera, budget=budget, horizon=plan.horizon, clock=clock)
     for stage in made.values():
         stage.wait_until_ready()
     return made
 
 
-def _drivers_maker(subjects: Sequence[Subject], slot: int) -> Any:
-    def make(world: World) -> list[Driver]:
-        from robot_stack.policies.driver import EpisodeDriver
+def _drivers_here(subjects: Sequence[Subject], slot: int, world: World) -> list[Driver]:
+    from robot_stack.runtime.slot_drivers import SlotDriver
 
-        drivers: list[Driver] = []
-        for subject in subjects:
-            if subject.driver_maker is not None:
-                drivers.append(subject.driver_maker(world))
-            else:
-                drivers.append(EpisodeDriver(subject.driver, slot))  # type: ignore[arg-type]
-        return drivers
-
-    return make
+    drivers: list[Driver] = []
+    for subject in subjects:
+        if subject.driver_maker is not None:
+            drivers.append(subject.driver_maker(world))
+        elif subject.driver is not None:
+            drivers.append(SlotDriver(subject.driver, slot))
+    return drivers
 
 
 def _announce(address: str, port: int, token: str) -> None:
