@@ -192,6 +192,7 @@ class PolicyConnection:
                 "no policy server can be reached", got=str(error), remedy="start one: robot-stack serve BUNDLE"
             ) from error
         reached.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        reached.settimeout(None)
         # A server that stands still takes no bytes either: sending must end as well as waiting for the answer does.
         reached.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", math.ceil(timeouts.act_s), 0))
         return reached
@@ -199,7 +200,7 @@ class PolicyConnection:
     def _open(self, timeout_s: float):  # noqa: ANN202 - the class moved between versions of websockets
         headers = {"Authorization": f"Bearer {self.address.token}"}
         try:
-            return connect(
+            opening = connect(
                 self.address.url,
                 sock=self._socket,
                 additional_headers=headers,
@@ -209,6 +210,7 @@ class PolicyConnection:
                 close_timeout=2.0,
                 max_size=None,  # the server is trusted with the robot
             )
+            return contextlib.ExitStack().enter_context(opening)  # left by close(), which need not wait for it
         except InvalidStatus as error:
             status = error.response.status_code
             if status == 401:
