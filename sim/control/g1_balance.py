@@ -144,7 +144,7 @@ class G1Balance:
     def __init__(self, robot: RobotModel, config: BalanceConfig | None = None, *, with_height: bool = False) -> None:
         self.config = BalanceConfig() if config is None else config
         self._spec = robot.spec
-        alone = compile_robot(robot.spec)
+        alone = compile_robot(robot.spec.own)
         self._count = len(alone.spec.joints)
         self._grippers = GripperMap(alone)
         self._dynamics = Dynamics(alone)

@@ -13,7 +13,8 @@ import numpy as np
 from robot_stack.core.embodiment import model_hash
 from robot_stack.core.errors import ConfigError, UnknownNameError
 from robot_stack.sim.render import import_mujoco
-from robot_stack.sim.robots.spec import RobotSpec
+from robot_stack.sim.robots.foreign_model import carry_marks, strip_scene
+from robot_stack.sim.robots.spec import ASSETS, RobotSpec
 
 Furnish = Callable[[Any], None]
 """Adds what a task needs (floor, lights, objects, cameras) to the ``MjSpec`` that holds the robot."""
@@ -119,6 +120,9 @@ def compile_robot(spec: RobotSpec, furnish: Furnish | None = None) -> RobotModel
     try:
         made = mujoco.MjSpec.from_file(str(spec.path))
         _check_joints(spec, made)
+        if spec.marks:
+            strip_scene(made)
+            carry_marks(made, mujoco.MjSpec.from_file(str(ASSETS / spec.marks)))
         _add_actuators(spec, made)
         made.option.timestep = spec.physics_timestep_s
         made.option.disableflags |= int(mujoco.mjtDisableBit.mjDSBL_AUTORESET.value)

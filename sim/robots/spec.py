@@ -120,6 +120,9 @@ class RobotSpec:
     control_hz: float = 50.0
     """Rate of observations and actions [Hz]; an exact divisor of the physics rate."""
 
+    marks: str = ""
+    """Another MJCF of the robot whose sites, cameras and sensors are carried over where :attr:`mjcf` lacks them."""
+
     doubts: tuple[str, ...] = ()
     """What is not known for sure about the model, in sentences; randomise it."""
 
@@ -140,6 +143,11 @@ class RobotSpec:
     def path(self) -> Path:
         """Where the MJCF lies."""
         return ASSETS / self.mjcf
+
+    @property
+    def own(self) -> RobotSpec:
+        """The same robot with our model of it, which whole-body controllers know by its names."""
+        return replace(self, mjcf=self.marks, marks="") if self.marks else self
 
     @property
     def joint_names(self) -> tuple[str, ...]:
@@ -171,7 +179,10 @@ class RobotSpec:
         return next(e for e in self.end_effectors if e.name == name)
 
     def with_mjcf(self, path: str | Path) -> RobotSpec:
-        """The same robot with another model of it, the vendor's with its meshes, say; joints must have the same names.
+        """The same robot with another model of it, the vendor's with its meshes, say.
+
+        Joints and bodies must have the same names and frames. A floor, lights, keyframes and actuators of its own are
+        left out; sites (hands, soles), cameras and sensors that it lacks are taken from ours.
 
         Raises:
             StorageError: if there is no such file.
@@ -179,4 +190,4 @@ class RobotSpec:
         file = Path(path).expanduser().resolve()
         if not file.is_file():
             raise StorageError("there is no such MJCF file", where=file)
-        return replace(self, mjcf=str(file))
+        return replace(self, mjcf=str(file), marks=self.marks or self.mjcf)

@@ -81,7 +81,7 @@ class LocoManController:
         modes: Sequence[int] | None = None,
         estimate: Callable[[RobotModel], StateEstimate] | None = None,
     ) -> None:
-        alone = compile_robot(robot.spec)
+        alone = compile_robot(robot.spec.own)
         every = locoman_modes(alone)
         numbers = range(len(MODES)) if modes is None else modes
         wrong = [n for n in numbers if not 0 <= n < len(MODES)]
@@ -144,7 +144,7 @@ class VelocityController:
     fields = (*_VELOCITY, *_GRIPPERS)
 
     def __init__(self, robot: RobotModel, config: TrotConfig | None = None) -> None:
-        self._trot = Trot(compile_robot(robot.spec), config)
+        self._trot = Trot(compile_robot(robot.spec.own), config)
         self._low = np.concatenate([f.low_array for f in self.fields])
         self._high = np.concatenate([f.high_array for f in self.fields])
         self._names = tuple(n for f in self.fields for n in f.element_names)
