@@ -162,10 +162,11 @@ def _driver(args: SimArgs, task: str, world: World) -> tuple[Driver, str]:
 
 
 def _served(args: SimArgs, url: str, world: World) -> tuple[Driver, str]:
-    from robot_stack.runtime.policy_client import RemoteDriver, ServerAddress
+    from robot_stack.runtime.policy_client import RemoteDriver, ServerAddress, Timeouts
     from robot_stack.runtime.token_file import USUAL, read_token
 
-    driver = RemoteDriver(ServerAddress(url, read_token(args.token_file or USUAL)), world.robot.embodiment)
+    address = ServerAddress(url, read_token(args.token_file or USUAL))
+    driver = RemoteDriver(address, world.robot.embodiment, Timeouts(act_s=60.0))  # a simulated robot can wait
     return driver, f"policy {driver.remote.welcome.policy} at {url}"
 
 

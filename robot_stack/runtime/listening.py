@@ -26,9 +26,10 @@ def open_socket(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         listener.listen(64)
-    except OSError as error:
+    except (OSError, OverflowError) as error:
         listener.close()
+        why = error.strerror if isinstance(error, OSError) else str(error)
         raise ConfigError(
-            "cannot listen at this address", got=f"{host}:{port}: {error.strerror}", remedy="choose another --port"
+            "cannot listen at this address", got=f"{host}:{port}: {why}", remedy="choose another --port"
         ) from error
     return listener

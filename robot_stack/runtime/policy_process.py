@@ -23,6 +23,9 @@ from robot_stack.runtime.wire import Refusal, decode, encode, refusal_of
 LABEL = "the policy's process"
 """What messages call every one of them."""
 
+PATIENT = Timeouts(connect_s=30.0, reset_s=120.0, act_s=120.0)
+"""An engine's robot is watched, and stopped by who watches; a slow first decision is no reason to lose a trial."""
+
 
 class PolicyProcess:
     """A policy server in a child process; it begins to load at once.
@@ -100,7 +103,7 @@ class ProcessDriver:
         RobotStackError: why the policy cannot be loaded, or may not drive this robot.
     """
 
-    def __init__(self, process: PolicyProcess, robot: Embodiment, timeouts: Timeouts | None = None) -> None:
+    def __init__(self, process: PolicyProcess, robot: Embodiment, timeouts: Timeouts = PATIENT) -> None:
         self.process, self.robot, self.timeouts = process, robot, timeouts
         self._lock = threading.Lock()
         self._remote = RemoteBatchDriver(process.address(), robot, timeouts)
