@@ -94,13 +94,34 @@ class Retargeter:
         problem = self.problem(scaled, surfaces(scaled, segments, self.table.contacts))
         qpos = FramePass(problem, self.rule.frame).solve(self.starts(problem))
         if self.rule.second_pass:
-            soles = problem.body.places(problem.body.sweep(qpos, problem.objects, near=False), *problem.soles)
-            touching, segments = anchored(
-                scaled, segments, self.table.contacts, Touching(problem.touches, problem.normal, problem.on), soles
-            )
-            problem = replace(problem, on=touching.place)
+            problem, segments = self._anchored(scaled, problem, segments, qpos)
             qpos = TrajectoryPass(problem, self.rule.trajectory).solve(qpos)
         return self._result(motion, scaled, problem, segments, qpos)
+
+    def judge(self, motion: Motion, scene: Scene, qpos: np.ndarray) -> Retargeted:
+        """Any other motion of the robot, with the figures that this one's would have.
+
+        Contact points are measured from where they are on average over each stay.
+
+        Args:
+            motion: the source.
+            scene: at the source's size.
+            qpos: of the robot, shape ``(frames, nq)``.
+        """
+        self._check(motion, scene)
+        scaled = scale_all(motion, scene, self.table)
+        segments = detect(motion, scene, self.table.contacts, self.rule.contact)
+        problem = self.problem(scaled, surfaces(scaled, segments, self.table.contacts))
+        problem, segments = self._anchored(scaled, problem, segments, qpos)
+        return self._result(motion, scaled, problem, segments, qpos)
+
+    def _anchored(
+        self, scaled: Scaled, problem: Problem, segments: tuple[ContactSegment, ...], qpos: np.ndarray
+    ) -> tuple[Problem, tuple[ContactSegment, ...]]:
+        soles = problem.body.places(problem.body.sweep(qpos, problem.objects, near=False), *problem.soles)
+        touching = Touching(problem.touches, problem.normal, problem.on)
+        touching, segments = anchored(scaled, segments, self.table.contacts, touching, soles)
+        return replace(problem, on=touching.place), segments
 
     def keypoint_names(self, motion: Motion) -> tuple[str, ...]:
         """Keypoints that source and robot have."""
