@@ -10,8 +10,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from robot_stack.cli.main import USAGE_ERROR, main
@@ -29,10 +31,10 @@ ROOT = Path(__file__).resolve().parents[2]
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("torch").set_num_threads(1)
     from robot_stack.policies.saving import save_bundle
-    from tests.policies.robots import policy
+    from tests.policies.robots import STOCHASTIC, TWO_CAMERAS, policy
 
     path = tmp_path_factory.mktemp("bundles") / "policy"
-    save_bundle(policy(), path, provenance={}, metrics={})
+    save_bundle(policy(replace(STOCHASTIC, inputs=TWO_CAMERAS)), path, provenance={}, metrics={})
     return path
 
 
@@ -52,7 +54,9 @@ def serving(*words: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
         server.wait()
 
 
-def test_a_bundle_is_served_until_told_to_stop(bundle: Path, tmp_path: Path) -> None:
+def test_a_bundle_is_served_and_acts_as_it_does_here_until_told_to_stop(bundle: Path, tmp_path: Path) -> None:
+    from robot_stack.policies.driver import EpisodeDriver, PolicyDriver
+    from robot_stack.policies.loading import load_bundle
     from tests.policies.robots import ARM, history
 
     file = tmp_path / "deep" / "token"
@@ -65,8 +69,15 @@ def test_a_bundle_is_served_until_told_to_stop(bundle: Path, tmp_path: Path) -> 
         with pytest.raises(PolicyServerError, match="token"):
             RemoteDriver(ServerAddress(url, "not-the-token"), ARM)
         driver = RemoteDriver(ServerAddress(url, token), ARM)
-        driver.reset("push the cube", 3)
-        assert driver.act(history(1)).actions.shape == (4, 4)
+        assert driver.remote.welcome.cameras == ("wrist", "front") and driver.history == 2
+        here = EpisodeDriver(PolicyDriver(load_bundle(bundle).policy))
+        for seed in (3, 4):
+            here.reset("push the cube", seed)
+            driver.reset("push the cube", seed)
+            for step in range(2):
+                expected, got = here.act(history(step)), driver.act(history(step))
+                assert np.array_equal(expected.actions, got.actions), "a policy of noise and pictures, bit for bit"
+                assert (expected.start_s, expected.period_s) == (got.start_s, got.period_s)
         server.send_signal(signal.SIGTERM)
         assert server.wait(timeout=60) == 0
         with pytest.raises(PolicyServerError, match="gone"):

@@ -99,33 +99,6 @@ def test_many_slots_and_two_clients_keep_their_noise_apart(address: ServerAddres
     two.close()
 
 
-def test_a_bundle_acts_alike_in_its_process_and_here(tmp_path_factory: pytest.TempPathFactory) -> None:
-    torch = pytest.importorskip("torch")
-    torch.set_num_threads(1)
-    from robot_stack.cli.serve import served_bundle
-    from robot_stack.policies.driver import PolicyDriver
-    from robot_stack.policies.inference_config import DriverConfig
-    from robot_stack.policies.saving import save_bundle
-    from tests.policies.robots import ARM, STOCHASTIC, TWO_CAMERAS, history, policy
-
-    made = policy(replace(STOCHASTIC, inputs=TWO_CAMERAS))
-    path = tmp_path_factory.mktemp("bundle") / "policy"
-    save_bundle(made, path, provenance={}, metrics={})
-    here = PolicyDriver(made.eval(), DriverConfig())
-    with in_a_process(functools.partial(served_bundle, path)) as process:
-        there = RemoteDriver(process.address(), ARM)
-        assert there.remote.welcome.cameras == ("wrist", "front") and there.history == 2
-        for seed in (1, 2):
-            here.reset(0, "push the cube", seed)
-            there.reset("push the cube", seed)
-            for step in range(2):
-                seen = history(10 * seed + step)
-                expected, got = here.act([0], [seen])[0], there.act(seen)
-                assert np.allclose(expected.actions, got.actions, rtol=0, atol=1e-6)
-                assert (expected.start_s, expected.period_s) == (got.start_s, got.period_s)
-        there.close()
-
-
 def test_questions_that_wait_are_decided_together() -> None:
     gate = Gate()
     with served(ServedPolicy("gate", gate, ROBOT)) as address:

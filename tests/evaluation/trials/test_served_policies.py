@@ -25,7 +25,7 @@ from tests.evaluation.trials.studies import make_plan, make_store
 from tests.runtime.serving import ROBOT, point_policy
 from tests.worlds import PointBatchDriver, PointConfig, make_point_world
 
-WORLD = functools.partial(make_point_world, PointConfig(camera=32, horizon=40))
+WORLD = functools.partial(make_point_world, PointConfig(camera=32, horizon=15))
 PLAIN_WORLD = functools.partial(make_point_world, PointConfig(horizon=40))
 
 
