@@ -27,7 +27,8 @@ class WorldConfig:
     """Longest episode [control steps]; the task's own when left out."""
 
     mode: str = ""
-    """Robots only: how they are commanded (joint_position, hand_pose …; robot-stack robots NAME lists them); the task's usual way when left out."""
+    """Robots only: how they are commanded (joint_position, hand_pose …, see robot-stack robots NAME); the task's usual
+    way when left out."""
 
     mjcf: str = ""
     """Robots only: another model of the robot (MJCF) with the same joints, the vendor's with its meshes, say."""
