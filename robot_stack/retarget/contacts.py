@@ -36,6 +36,9 @@ class ContactRule:
     largest_rest_m: float = 0.16
     """A point whose slow moments are all farther away than this touches nothing."""
 
+    largest_hand_rest_m: float = 0.12
+    """The same for hands, whose wrists often rest near things without touching them."""
+
     rest_spread_m: float = 0.04
     """How much farther a point may rest on one surface than on all together."""
 
@@ -97,9 +100,10 @@ def detect(
         gaps, speeds, names = _gaps_and_speeds(points, scene, poses, motion.fps, stands=group.clearance_m == 0)
         slow = speeds < rule.begin_speed
         close = np.where(slow, gaps, np.inf)
-        if close.min() > rule.largest_rest_m:
+        largest = rule.largest_hand_rest_m if group.clearance_m > 0 else rule.largest_rest_m
+        if close.min() > largest:
             continue
-        rest = _rests(close, rule)
+        rest = _rests(close, largest, rule.rest_spread_m)
         nearest = np.argmin(gaps, axis=0)
         touches = np.full(len(points), -1)
         for s in range(len(names)):
@@ -154,18 +158,15 @@ def _cut_pivots(
     return tuple(s for s in out if len(s) > 1)
 
 
-def _rests(close: np.ndarray, rule: ContactRule) -> np.ndarray:
+def _rests(close: np.ndarray, largest: float, spread: float) -> np.ndarray:
     """Distance at which a point rests on each surface: the fifth percentile of its slow, near moments.
 
     Captured scenes and markers do not fit to the centimetre, and differently for each surface; but a surface that
     seems to keep a point much farther away than the others do is one that is not touched.
     """
-    overall = float(np.percentile(close[close < rule.largest_rest_m], 5))
-    own = [
-        float(np.percentile(c[c < rule.largest_rest_m], 5)) if (c < rule.largest_rest_m).any() else overall
-        for c in close
-    ]
-    return np.minimum(own, overall + rule.rest_spread_m)
+    overall = float(np.percentile(close[close < largest], 5))
+    own = [float(np.percentile(c[c < largest], 5)) if (c < largest).any() else overall for c in close]
+    return np.minimum(own, overall + spread)
 
 
 def _gaps_and_speeds(

@@ -113,8 +113,8 @@ def _locoman() -> KeypointTable:
     ):
         foot = BodyPoint(f"{prefix}_calf", (0.0, 0.0, -0.213))
         keypoints |= {root: BodyPoint(f"{prefix}_thigh"), middle: BodyPoint(f"{prefix}_calf"), tip: foot}
-        sole = BodyPoint(f"{prefix}_calf", (0.0, 0.0, -0.233))
-        contacts.append(ContactGroup(prefix, tip, (sole,)))
+        # Balls touch with any side: their middle is held, a radius above the ground.
+        contacts.append(ContactGroup(prefix, tip, (foot,), clearance_m=0.02))
     return KeypointTable(keypoints, tuple(contacts), height_m=0.75)
 
 

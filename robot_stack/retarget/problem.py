@@ -32,7 +32,7 @@ class Weights:
     acceleration: float = 0.02
     """Second pass: squared second difference at 30 frames a second [rad²]."""
 
-    jerk: float = 0.06
+    jerk: float = 0.3
     """Second pass: squared third difference at 30 frames a second [rad²]."""
 
     base_position: float = 10.0
