@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
+
+from robot_stack.cli.commands import run_command
 
 ACTIONS: dict[str, tuple[str, str]] = {
     "plan": ("robot_stack.cli.trials_plan", "freeze a plan, draw the order, commit to the sealed key"),
@@ -17,8 +18,6 @@ ACTIONS: dict[str, tuple[str, str]] = {
 }
 """Each command with its module, which has ``run(arguments) -> exit code``, and what it does in a few words."""
 
-USAGE_ERROR = 2
-
 
 def run(arguments: list[str]) -> int:
     """Run one command on trials; returns the exit code.
@@ -26,20 +25,7 @@ def run(arguments: list[str]) -> int:
     Raises:
         UnknownNameError: if there is no such command.
     """
-    if not arguments or arguments[0] in ("-h", "--help", "help"):
-        print(_overview())
-        return 0 if arguments else USAGE_ERROR
-    from robot_stack.core.errors import require_name
-
-    name = require_name("trials command", arguments[0], ACTIONS)
-    return int(importlib.import_module(ACTIONS[name][0]).run(arguments[1:]) or 0)
-
-
-def _overview() -> str:
-    width = max(map(len, ACTIONS))
-    lines = [f"  {name:<{width}}  {what}" for name, (_, what) in ACTIONS.items()]
-    closing = "robot-stack trials COMMAND --help tells the options of a command."
-    return "\n".join(["usage: robot-stack trials COMMAND [options]", "", *lines, "", closing])
+    return run_command("trials", ACTIONS, arguments)
 
 
 if __name__ == "__main__":
