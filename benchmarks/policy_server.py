@@ -29,9 +29,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from robot_stack.cli.serve import served_bundle
 from robot_stack.core.action import ActionChunk
+from robot_stack.core.episode_driver import EpisodeDriver
 from robot_stack.core.fields import CameraSpec
 from robot_stack.core.observation import Observation
-from robot_stack.policies.driver import EpisodeDriver, PolicyDriver
+from robot_stack.policies.driver import PolicyDriver
 from robot_stack.policies.loading import load_bundle
 from robot_stack.policies.saving import save_bundle
 from robot_stack.runtime.policy_client import RemoteDriver

@@ -79,10 +79,10 @@ def drivers_of(processes: Sequence[PolicyProcess], world: World) -> list[Driver]
     Raises:
         EmbodimentMismatchError: if a policy was made for another robot.
     """
+    from robot_stack.core.episode_driver import EpisodeDriver
     from robot_stack.runtime.policy_process import ProcessDriver
-    from robot_stack.runtime.slot_drivers import SlotDriver
 
-    return [SlotDriver(ProcessDriver(process, world.robot.embodiment)) for process in processes]
+    return [EpisodeDriver(ProcessDriver(process, world.robot.embodiment)) for process in processes]
 
 
 def make_served(plan: TrialPlan, number: int, device: str) -> ServedPolicy:

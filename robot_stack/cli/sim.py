@@ -150,7 +150,7 @@ def _driver(args: SimArgs, task: str, world: World) -> tuple[Driver, str]:
         return _served(args, args.server, world)
     if args.policy is not None:
         from robot_stack.cli.subjects import load_driver
-        from robot_stack.policies.driver import EpisodeDriver
+        from robot_stack.core.episode_driver import EpisodeDriver
 
         bundle, driver = load_driver(args.policy, world.robot.embodiment, source=args.source)
         return EpisodeDriver(driver), f"policy {bundle.name}"

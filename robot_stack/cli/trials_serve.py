@@ -161,14 +161,14 @@ def _stages(args: ServeArgs, plan: TrialPlan, drivers: StationDrivers, camera: s
 
 
 def _drivers_here(subjects: Sequence[Subject], slot: int, world: World) -> list[Driver]:
-    from robot_stack.runtime.slot_drivers import SlotDriver
+    from robot_stack.core.episode_driver import EpisodeDriver
 
     drivers: list[Driver] = []
     for subject in subjects:
         if subject.driver_maker is not None:
             drivers.append(subject.driver_maker(world))
         elif subject.driver is not None:
-            drivers.append(SlotDriver(subject.driver, slot))
+            drivers.append(EpisodeDriver(subject.driver, slot))
     return drivers
 
 

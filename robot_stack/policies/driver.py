@@ -148,31 +148,6 @@ class PolicyDriver:
         return ActionChunk(actions, time_s, 1.0 / self.policy.embodiment.control_hz)
 
 
-class EpisodeDriver:
-    """One slot of a :class:`PolicyDriver` as a :class:`robot_stack.core.driver.Driver`, for a single robot.
-
-    Args:
-        driver: decides; may serve other slots as well.
-        slot: which slot is this robot's.
-    """
-
-    def __init__(self, driver: PolicyDriver, slot: int = 0) -> None:
-        self.driver, self.slot = driver, slot
-
-    @property
-    def history(self) -> int:
-        """How many of the last observations it needs."""
-        return self.driver.history
-
-    def reset(self, instruction: str, seed: int) -> None:
-        """A new episode begins."""
-        self.driver.reset(self.slot, instruction, seed)
-
-    def act(self, history: Sequence[Observation]) -> ActionChunk:
-        """Decide the next actions."""
-        return self.driver.act([self.slot], [history])[0]
-
-
 def noise_generator(seed: int) -> torch.Generator:
     """The source of an episode's noise, on the CPU: equal seeds give equal noise whatever the device."""
     words = np.random.SeedSequence([seed, _NOISE_STREAM]).generate_state(1, np.uint64)

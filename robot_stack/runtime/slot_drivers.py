@@ -1,11 +1,11 @@
-"""Between drivers of one episode and drivers of many: each as the other."""
+"""Drivers of one episode each, as one driver of many; the other way is :mod:`robot_stack.core.episode_driver`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
 from robot_stack.core.action import ActionChunk
-from robot_stack.core.driver import BatchDriver, Driver
+from robot_stack.core.driver import Driver
 from robot_stack.core.errors import ConfigError
 from robot_stack.core.observation import Observation
 
@@ -44,28 +44,3 @@ class SlotDrivers:
         if unknown:
             raise ConfigError("a slot was never reset", got=unknown)
         return [self._drivers[slot].act(history) for slot, history in zip(slots, histories, strict=True)]
-
-
-class SlotDriver:
-    """One slot of a driver of many, as a :class:`robot_stack.core.driver.Driver` for a single robot.
-
-    Args:
-        driver: decides; may serve other slots as well.
-        slot: which one is this robot's.
-    """
-
-    def __init__(self, driver: BatchDriver, slot: int = 0) -> None:
-        self.driver, self.slot = driver, slot
-
-    @property
-    def history(self) -> int:
-        """How many of the last observations it needs."""
-        return self.driver.history
-
-    def reset(self, instruction: str, seed: int) -> None:
-        """A new episode begins."""
-        self.driver.reset(self.slot, instruction, seed)
-
-    def act(self, history: Sequence[Observation]) -> ActionChunk:
-        """Decide the next actions."""
-        return self.driver.act([self.slot], [history])[0]

@@ -55,7 +55,8 @@ def serving(*words: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 
 def test_a_bundle_is_served_and_acts_as_it_does_here_until_told_to_stop(bundle: Path, tmp_path: Path) -> None:
-    from robot_stack.policies.driver import EpisodeDriver, PolicyDriver
+    from robot_stack.core.episode_driver import EpisodeDriver
+    from robot_stack.policies.driver import PolicyDriver
     from robot_stack.policies.loading import load_bundle
     from tests.policies.robots import ARM, history
 

@@ -16,12 +16,13 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from robot_stack.core.embodiment import Embodiment
+from robot_stack.core.episode_driver import EpisodeDriver
 from robot_stack.core.errors import BundleError, EmbodimentMismatchError, ShapeError, StorageError
 from robot_stack.core.fields import CameraSpec, Field
 from robot_stack.core.safety_limits import SafetyLimits
 from robot_stack.policies.bundle import bundle_hash, bundle_info
 from robot_stack.policies.config import NormalizationConfig, TaskEmbeddingConfig, TextVectorConfig
-from robot_stack.policies.driver import EpisodeDriver, PolicyDriver
+from robot_stack.policies.driver import PolicyDriver
 from robot_stack.policies.loading import load_bundle
 from robot_stack.policies.manifest import FILES, describe_files
 from robot_stack.policies.normalizers import fit_normalizers

@@ -10,11 +10,12 @@ import pytest
 import torch
 
 from robot_stack.core.driver import BatchDriver, Driver
+from robot_stack.core.episode_driver import EpisodeDriver
 from robot_stack.core.errors import ConfigError, NonFiniteError, ShapeError, UnknownNameError
 from robot_stack.core.observation import Observation
 from robot_stack.policies.actor import Actor
 from robot_stack.policies.config import TaskEmbeddingConfig
-from robot_stack.policies.driver import EpisodeDriver, PolicyDriver, noise_generator
+from robot_stack.policies.driver import PolicyDriver, noise_generator
 from robot_stack.policies.inference_config import DriverConfig, EnsembleConfig, InferenceConfig, WarmStartConfig
 from robot_stack.policies.policy import Previous
 from robot_stack.policies.process_config import FlowProcessConfig

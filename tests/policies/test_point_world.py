@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from robot_stack.core.episode import EpisodeResult
+from robot_stack.core.episode_driver import EpisodeDriver
 from robot_stack.core.seeding import episode_seed
 from robot_stack.policies.config import BehaviorCloningConfig, DiffusionPolicyConfig, InputConfig
-from robot_stack.policies.driver import EpisodeDriver, PolicyDriver
+from robot_stack.policies.driver import PolicyDriver
 from robot_stack.policies.inference_config import DriverConfig, EnsembleConfig, WarmStartConfig
 from robot_stack.policies.loading import AnyPolicy, load_bundle, make_policy
 from robot_stack.policies.network_config import ChunkMlpConfig, MlpDenoiserConfig

@@ -18,6 +18,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from robot_stack.core.episode_driver import EpisodeDriver
 from robot_stack.core.errors import ConfigError, EmbodimentMismatchError, NonFiniteError, ShapeError
 from robot_stack.core.fields import CameraSpec
 from robot_stack.core.observation import Observation
@@ -32,7 +33,7 @@ from robot_stack.runtime.policy_client import (
 from robot_stack.runtime.policy_process import PolicyProcess, ProcessDriver
 from robot_stack.runtime.policy_server import PolicyServer, ServerConfig
 from robot_stack.runtime.served_policy import ServedPolicy
-from robot_stack.runtime.slot_drivers import SlotDriver, SlotDrivers
+from robot_stack.runtime.slot_drivers import SlotDrivers
 from robot_stack.runtime.wire import Hello, Refusal, Reset, decode, encode
 from robot_stack.runtime.wire_values import WireError
 from tests.runtime.serving import ROBOT, SEEING, TOKEN, Gate, in_a_process, observations, point_policy, served
@@ -72,7 +73,7 @@ def refused(raw: object, address: ServerAddress) -> Refusal:
 
 def test_an_episode_through_another_process_is_the_same_episode(process: PolicyProcess) -> None:
     world = make_point_world()
-    here = run_episode(world.robot, SlotDriver(PointBatchDriver()), world.task, seed=11)
+    here = run_episode(world.robot, EpisodeDriver(PointBatchDriver()), world.task, seed=11)
     there = RemoteDriver(process.address(), ROBOT)
     assert run_episode(world.robot, there, world.task, seed=11) == here
     assert run_episode(world.robot, there, world.task, seed=12) != here

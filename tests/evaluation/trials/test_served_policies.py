@@ -13,6 +13,7 @@ import pytest
 
 from robot_stack.cli.main import main
 from robot_stack.console.trials.world_stage import Budget, WorldStage
+from robot_stack.core.episode_driver import EpisodeDriver
 from robot_stack.core.world import World
 from robot_stack.evaluation.evaluate import Subject
 from robot_stack.evaluation.trials.plan import InitialCondition, Stopping
@@ -20,7 +21,6 @@ from robot_stack.evaluation.trials.simulate import run_simulated
 from robot_stack.evaluation.trials.store import EVENTS, TrialStore, read_store
 from robot_stack.runtime.fleet import Fleet, FleetConfig
 from robot_stack.runtime.policy_process import PolicyProcess, ProcessDriver
-from robot_stack.runtime.slot_drivers import SlotDriver
 from tests.evaluation.trials.studies import make_plan, make_store
 from tests.runtime.serving import ROBOT, point_policy
 from tests.worlds import PointBatchDriver, PointConfig, make_point_world
@@ -57,8 +57,8 @@ def test_a_study_through_servers_has_the_same_labels(processes: list[PolicyProce
 
 
 def test_a_stage_outlives_a_policy_that_dies_and_tells_no_address(processes: list[PolicyProcess]) -> None:
-    def drivers(world: World) -> list[SlotDriver]:
-        return [SlotDriver(ProcessDriver(process, world.robot.embodiment)) for process in processes]
+    def drivers(world: World) -> list[EpisodeDriver]:
+        return [EpisodeDriver(ProcessDriver(process, world.robot.embodiment)) for process in processes]
 
     def run(arm: int) -> None:
         stage.show(InitialCondition("here", seed=3))
