@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from robot_stack.core.joint_control import RobotState
 from robot_stack.core.seeding import generator
-from robot_stack.sim.control.controller import RobotState
 from robot_stack.sim.control.g1_balance import LEFT, REACH_HIGH, REACH_LOW, RIGHT, G1Balance
 from robot_stack.sim.render import import_mujoco
 from robot_stack.sim.robot_senses import RobotSenses

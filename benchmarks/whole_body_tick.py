@@ -17,8 +17,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from robot_stack.core.joint_control import RobotState
 from robot_stack.core.seeding import generator
-from robot_stack.sim.control.controller import RobotState
 from robot_stack.sim.control.whole_body.contacts import Contact, contact_demand
 from robot_stack.sim.control.whole_body.hierarchy import solve_hierarchy
 from robot_stack.sim.control.whole_body.qp import InverseDynamics, QpConfig

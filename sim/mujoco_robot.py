@@ -14,10 +14,10 @@ import numpy as np
 from robot_stack.core.action import Intervention, Receipt
 from robot_stack.core.embodiment import Embodiment
 from robot_stack.core.errors import require_name
+from robot_stack.core.joint_control import Controller, JointCommand, RobotState, joint_force
 from robot_stack.core.observation import Observation
 from robot_stack.core.safety import Command, Measured, SafetyFilter
 from robot_stack.sim.blow_up import FlightRecorder, PhysicsError, what_blew_up
-from robot_stack.sim.control.controller import Controller, JointCommand, RobotState, joint_force
 from robot_stack.sim.control.joint_limits import joint_limits
 from robot_stack.sim.disturbances import Disturbances
 from robot_stack.sim.model_images import ModelImages

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from robot_stack.core.fields import Field
-from robot_stack.sim.control.controller import RobotState
+from robot_stack.core.joint_control import RobotState
 from robot_stack.sim.control.joint_modes import GripperMap
 from robot_stack.sim.robots.model import RobotModel
 

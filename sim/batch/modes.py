@@ -8,7 +8,7 @@ import numpy as np
 
 from robot_stack.core.errors import ConfigError
 from robot_stack.core.fields import Field
-from robot_stack.sim.control.controller import Controller, Guarded, JointCommand
+from robot_stack.core.joint_control import Controller, Guarded, JointCommand
 
 
 @runtime_checkable

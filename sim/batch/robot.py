@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from robot_stack.core.embodiment import Embodiment
+from robot_stack.core.joint_control import JointCommand, joint_force
 from robot_stack.sim.batch.config import BatchConfig, BlowUp
 from robot_stack.sim.batch.episode_models import EpisodeModels
 from robot_stack.sim.batch.flight import BatchFlightRecorder
@@ -19,7 +20,6 @@ from robot_stack.sim.batch.images import BatchImages
 from robot_stack.sim.batch.limiter import BatchMotionLimiter
 from robot_stack.sim.batch.modes import require_joint_mode
 from robot_stack.sim.batch.source import BatchSource
-from robot_stack.sim.control.controller import JointCommand, joint_force
 from robot_stack.sim.control.joint_limits import joint_limits
 from robot_stack.sim.disturbances import Disturbances
 from robot_stack.sim.mujoco_robot import ControllerMaker

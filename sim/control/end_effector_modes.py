@@ -17,7 +17,7 @@ import numpy as np
 from robot_stack.core.action import Intervention
 from robot_stack.core.errors import ConfigError
 from robot_stack.core.fields import Field
-from robot_stack.sim.control.controller import Accepted, Guarded, JointCommand, RobotState
+from robot_stack.core.joint_control import Accepted, Guarded, JointCommand, RobotState
 from robot_stack.sim.control.hand_follower import FollowConfig, HandFollower
 from robot_stack.sim.control.hand_kinematics import HandPoses
 from robot_stack.sim.control.joint_modes import GripperMap

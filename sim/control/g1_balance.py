@@ -22,7 +22,7 @@ import numpy as np
 
 from robot_stack.core.action import Intervention
 from robot_stack.core.fields import Field
-from robot_stack.sim.control.controller import Accepted, Guarded, JointCommand, RobotState
+from robot_stack.core.joint_control import Accepted, Guarded, JointCommand, RobotState
 from robot_stack.sim.control.g1_reference import StandingReference
 from robot_stack.sim.control.g1_reference_config import SIDES, ReferenceConfig
 from robot_stack.sim.control.hand_loads import HandLoads, LoadConfig
@@ -131,7 +131,7 @@ class BalanceConfig:
 
 
 class G1Balance:
-    """Standing balance with both hands free: a :class:`~robot_stack.sim.control.controller.Controller`.
+    """Standing balance with both hands free: a :class:`~robot_stack.core.joint_control.Controller`.
 
     Args:
         robot: a scene with a G1, with hands or grippers; the robot alone is compiled from its description.

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from robot_stack.core.errors import MissingExtraError
-from robot_stack.sim.control.controller import RobotState
+from robot_stack.core.joint_control import RobotState
 from robot_stack.sim.control.g1_reference_config import SIDES, ReferenceConfig
 from robot_stack.sim.control.self_distance import SelfDistance
 from robot_stack.sim.control.whole_body.dynamics import BASE

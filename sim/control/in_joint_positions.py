@@ -10,8 +10,8 @@ from robot_stack.core.action import ActionChunk
 from robot_stack.core.driver import Driver
 from robot_stack.core.embodiment import Embodiment
 from robot_stack.core.errors import ConfigError
+from robot_stack.core.joint_control import RobotState
 from robot_stack.core.observation import Observation
-from robot_stack.sim.control.controller import RobotState
 from robot_stack.sim.control.end_effector_modes import HandPoseMode, HandStepMode
 from robot_stack.sim.control.joint_modes import GripperMap
 from robot_stack.sim.robots.model import RobotModel

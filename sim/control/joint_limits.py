@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
+from robot_stack.core.joint_control import Controller
 from robot_stack.core.safety_limits import SafetyLimits
-from robot_stack.sim.control.controller import Controller
 from robot_stack.sim.robots.model import RobotModel
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from robot_stack.core.action import Intervention
 from robot_stack.core.fields import Field
-from robot_stack.sim.control.controller import Accepted, Guarded, JointCommand, RobotState
+from robot_stack.core.joint_control import Accepted, Guarded, JointCommand, RobotState
 from robot_stack.sim.robots.model import RobotModel
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from robot_stack.core.fields import Field
-from robot_stack.sim.control.controller import Controller
+from robot_stack.core.joint_control import Controller
 from robot_stack.sim.control.joint_modes import JointPositionMode
 from robot_stack.sim.render import import_mujoco
 from robot_stack.sim.robot_tasks.aloha_hand_over import PAD_TOUCH_M

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from robot_stack.core.fields import Field
-from robot_stack.sim.control.controller import Controller
+from robot_stack.core.joint_control import Controller
 from robot_stack.sim.robots.model import RobotModel
 from robot_stack.sim.robots.spec import RobotSpec
 from robot_stack.sim.truth import Truth

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from robot_stack.core.fields import Field
-from robot_stack.sim.control.controller import Controller
+from robot_stack.core.joint_control import Controller
 from robot_stack.sim.control.g1_balance import G1Balance
 from robot_stack.sim.render import import_mujoco
 from robot_stack.sim.robot_senses import XYZ

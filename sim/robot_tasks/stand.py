@@ -9,7 +9,7 @@ import numpy as np
 
 from robot_stack.core.errors import ConfigError
 from robot_stack.core.fields import Field
-from robot_stack.sim.control.controller import Controller
+from robot_stack.core.joint_control import Controller
 from robot_stack.sim.control.joint_modes import JointPositionMode
 from robot_stack.sim.robot_tasks.contract import Scores, Start
 from robot_stack.sim.robots.locoman import LOCOMAN

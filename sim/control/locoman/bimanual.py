@@ -17,7 +17,7 @@ from enum import Enum
 
 import numpy as np
 
-from robot_stack.sim.control.controller import JointCommand, RobotState
+from robot_stack.core.joint_control import JointCommand, RobotState
 from robot_stack.sim.control.locoman.body import ARM_JOINTS, FRICTION, MAX_FOOT_FORCE_N, LocoManBody, StanceFrame
 from robot_stack.sim.control.locoman.hand import HandLimits, HandReference
 from robot_stack.sim.control.locoman.mode import HandTarget, Target

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from robot_stack.core.errors import ConfigError
-from robot_stack.sim.control.controller import JointCommand, RobotState
+from robot_stack.core.joint_control import JointCommand, RobotState
 from robot_stack.sim.control.whole_body.contacts import Contact
 from robot_stack.sim.control.whole_body.dynamics import Dynamics
 from robot_stack.sim.control.whole_body.rotations import quaternion_from_vector, quaternion_of

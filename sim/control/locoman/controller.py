@@ -9,7 +9,7 @@ import numpy as np
 from robot_stack.core.action import Intervention
 from robot_stack.core.errors import ConfigError
 from robot_stack.core.fields import Field
-from robot_stack.sim.control.controller import Accepted, Guarded, JointCommand, RobotState
+from robot_stack.core.joint_control import Accepted, Guarded, JointCommand, RobotState
 from robot_stack.sim.control.locoman.estimate import StateEstimate
 from robot_stack.sim.control.locoman.machine import MachineConfig, ModeMachine
 from robot_stack.sim.control.locoman.mode import MODES, HandTarget, Target

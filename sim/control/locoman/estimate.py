@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from robot_stack.core.errors import ConfigError
-from robot_stack.sim.control.controller import RobotState
+from robot_stack.core.joint_control import RobotState
 from robot_stack.sim.control.whole_body.dynamics import Dynamics
 from robot_stack.sim.robots.locoman import FOOT_RADIUS_M
 from robot_stack.sim.robots.model import RobotModel

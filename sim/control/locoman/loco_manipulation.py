@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from robot_stack.core.errors import ConfigError
-from robot_stack.sim.control.controller import RobotState
+from robot_stack.core.joint_control import RobotState
 from robot_stack.sim.control.locoman.mode import HandTarget, Target
 from robot_stack.sim.control.locoman.reference import SmoothRotation, eased
 from robot_stack.sim.control.locoman.trot import ARM_JOINTS, Trot, TrotConfig

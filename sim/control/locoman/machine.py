@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 
 from robot_stack.core.errors import ConfigError, require_name
-from robot_stack.sim.control.controller import JointCommand, RobotState
+from robot_stack.core.joint_control import JointCommand, RobotState
 from robot_stack.sim.control.locoman.estimate import StateEstimate, TrueState
 from robot_stack.sim.control.locoman.mode import Mode, Target
 from robot_stack.sim.control.whole_body.rotations import matrix_of

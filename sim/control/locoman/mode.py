@@ -18,7 +18,7 @@ from typing import Protocol
 
 import numpy as np
 
-from robot_stack.sim.control.controller import JointCommand, RobotState
+from robot_stack.core.joint_control import JointCommand, RobotState
 
 MODES = (
     "stance",

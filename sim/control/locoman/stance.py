@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from robot_stack.sim.control.controller import JointCommand, RobotState
+from robot_stack.core.joint_control import JointCommand, RobotState
 from robot_stack.sim.control.locoman.body import LocoManBody, StanceFrame
 from robot_stack.sim.control.locoman.gait import GaitConfig
 from robot_stack.sim.control.locoman.mode import Mode, Target

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from robot_stack.core.errors import ConfigError
-from robot_stack.sim.control.controller import JointCommand, RobotState
+from robot_stack.core.joint_control import JointCommand, RobotState
 from robot_stack.sim.control.joint_modes import GripperMap
 from robot_stack.sim.control.locoman.footholds import FootholdConfig, Footholds
 from robot_stack.sim.control.locoman.gait import Gait, GaitConfig

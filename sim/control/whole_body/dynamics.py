@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from robot_stack.core.errors import ConfigError, NonFiniteError, require_name
-from robot_stack.sim.control.controller import RobotState
+from robot_stack.core.joint_control import RobotState
 from robot_stack.sim.render import import_mujoco
 from robot_stack.sim.robots.model import RobotModel
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from robot_stack.core.errors import ConfigError
-from robot_stack.sim.control.controller import RobotState
+from robot_stack.core.joint_control import RobotState
 from robot_stack.sim.control.whole_body.contacts import Contact, contact_demand
 from robot_stack.sim.control.whole_body.dynamics import BASE, Dynamics
 from robot_stack.sim.control.whole_body.hierarchy import Damping, Motion, solve_hierarchy

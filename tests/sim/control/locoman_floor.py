@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from robot_stack.sim.control.controller import JointCommand, RobotState
+from robot_stack.core.joint_control import JointCommand, RobotState
 from robot_stack.sim.render import import_mujoco
 from robot_stack.sim.robots.locoman import LOCOMAN
 from robot_stack.sim.robots.model import RobotModel, compile_robot, set_gains

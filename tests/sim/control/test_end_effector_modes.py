@@ -14,9 +14,9 @@ from scipy.spatial.transform import Rotation
 
 from robot_stack.core.action import ActionChunk, Receipt
 from robot_stack.core.errors import ConfigError
+from robot_stack.core.joint_control import RobotState
 from robot_stack.core.observation import Observation
 from robot_stack.core.seeding import generator
-from robot_stack.sim.control.controller import RobotState
 from robot_stack.sim.control.end_effector_modes import HandPoseMode, HandStepMode, StepFrame, rotation_from_columns
 from robot_stack.sim.control.hand_follower import FollowConfig
 from robot_stack.sim.control.in_joint_positions import InJointPositions

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from robot_stack.core.errors import ConfigError, UnknownNameError
+from robot_stack.core.joint_control import JointCommand, RobotState
 from robot_stack.core.seeding import generator
-from robot_stack.sim.control.controller import JointCommand, RobotState
 from robot_stack.sim.control.locoman.controller import FIELDS, LocoManController, VelocityController, decode, encode
 from robot_stack.sim.control.locoman.machine import MachineConfig, ModeMachine
 from robot_stack.sim.control.locoman.mode import MODES, HandTarget, Target

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from robot_stack.sim.control.controller import JointCommand, RobotState
+from robot_stack.core.joint_control import JointCommand, RobotState
 from robot_stack.sim.control.locoman.bimanual import BimanualMode, Seat, lean_at
 from robot_stack.sim.control.locoman.body import LocoManBody
 from robot_stack.sim.control.locoman.manipulation import left_foot, left_gripper, right_foot, right_gripper

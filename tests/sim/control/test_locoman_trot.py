@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from robot_stack.core.joint_control import JointCommand, RobotState
 from robot_stack.core.seeding import generator
-from robot_stack.sim.control.controller import JointCommand, RobotState
 from robot_stack.sim.control.locoman.body import LocoManBody
 from robot_stack.sim.control.locoman.estimate import LegOdometry
 from robot_stack.sim.control.locoman.footholds import HIPS

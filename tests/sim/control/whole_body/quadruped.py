@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from robot_stack.core.joint_control import RobotState
 from robot_stack.core.seeding import generator
-from robot_stack.sim.control.controller import RobotState
 from robot_stack.sim.control.whole_body.contacts import Contact
 from robot_stack.sim.control.whole_body.dynamics import Dynamics
 from robot_stack.sim.robots.model import RobotModel

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from robot_stack.core.errors import NonFiniteError, UnknownNameError
+from robot_stack.core.joint_control import RobotState
 from robot_stack.core.seeding import generator
-from robot_stack.sim.control.controller import RobotState
 from robot_stack.sim.control.whole_body.dynamics import BASE, Dynamics
 from robot_stack.sim.render import import_mujoco
 from robot_stack.sim.robots.model import RobotModel
