@@ -42,7 +42,7 @@ def surfaces(scaled: Scaled, segments: tuple[ContactSegment, ...], groups: tuple
     count = sum(len(group.points) for group in groups)
     out = Touching(np.zeros((frames, count), bool), np.zeros((frames, count, 3)), np.zeros((frames, count, 3)))
     keypoint = {group.name: group.keypoint for group in groups}
-    clearance = {group.name: group.clearance_m for group in groups}
+    clearance = {group.name: group.clearance_m + group.radius_m for group in groups}
     things = {thing.name: thing for thing in scaled.scene.objects}
     for segment in segments:
         span, points = slice(segment.start, segment.stop), where[segment.group]

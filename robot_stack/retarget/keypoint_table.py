@@ -41,6 +41,10 @@ class ContactGroup:
     partner: str = ""
     """The other group of the same foot: when both touch, the foot is flat."""
 
+    radius_m: float = 0.0
+    """Above 0 when the points are middles of balls of the sole: they then stay this far above the surface, so that
+    the foot may roll over them; on a point of the skin it would dig in as it pitches [m]."""
+
 
 @dataclass(frozen=True)
 class KeypointTable:
@@ -87,11 +91,11 @@ def _g1() -> KeypointTable:
             f"{side}_elbow": BodyPoint(f"{side}_elbow_link"),
             f"{side}_wrist": BodyPoint(hand, (0.04, 0.0, 0.0)),
         }
-        toe = tuple(BodyPoint(foot, (0.12, y, -0.035)) for y in (0.03, -0.03))
-        heel = tuple(BodyPoint(foot, (-0.05, y, -0.035)) for y in (0.025, -0.025))
+        toe = tuple(BodyPoint(foot, (0.12, y, -0.03)) for y in (0.03, -0.03))
+        heel = tuple(BodyPoint(foot, (-0.05, y, -0.03)) for y in (0.025, -0.025))
         contacts += [
-            ContactGroup(f"{side}_toe", f"{side}_toe", toe, partner=f"{side}_heel"),
-            ContactGroup(f"{side}_heel", f"{side}_ankle", heel, partner=f"{side}_toe"),
+            ContactGroup(f"{side}_toe", f"{side}_toe", toe, partner=f"{side}_heel", radius_m=0.005),
+            ContactGroup(f"{side}_heel", f"{side}_ankle", heel, partner=f"{side}_toe", radius_m=0.005),
             ContactGroup(f"{side}_hand", f"{side}_wrist", (BodyPoint(hand, (0.08, -sign * 0.012, 0.0)),), 0.03),
         ]
     return KeypointTable(keypoints, tuple(contacts), height_m=1.32)
@@ -113,8 +117,7 @@ def _locoman() -> KeypointTable:
     ):
         foot = BodyPoint(f"{prefix}_calf", (0.0, 0.0, -0.213))
         keypoints |= {root: BodyPoint(f"{prefix}_thigh"), middle: BodyPoint(f"{prefix}_calf"), tip: foot}
-        # Balls touch with any side: their middle is held, a radius above the ground.
-        contacts.append(ContactGroup(prefix, tip, (foot,), clearance_m=0.02))
+        contacts.append(ContactGroup(prefix, tip, (foot,), radius_m=0.02))
     return KeypointTable(keypoints, tuple(contacts), height_m=0.75)
 
 

@@ -18,7 +18,7 @@ from robot_stack.sim.robots.unitree_g1 import UNITREE_G1
 def test_contact_points_of_feet_are_on_the_ground_at_home_and_sides_mirror(spec: RobotSpec) -> None:
     body, table = Body(spec, Scene()), KEYPOINT_TABLES[spec.name]
     sweep = body.sweep(body.home()[None])
-    feet = [(point, g.clearance_m) for g in table.contacts if "hand" not in g.name for point in g.points]
+    feet = [(point, g.radius_m) for g in table.contacts if "hand" not in g.name for point in g.points]
     places = body.places(sweep, *body.points(tuple(point for point, _ in feet)))[0]
     assert len(places) in (4, 8)
     assert np.abs(places[:, 2] - [clearance for _, clearance in feet]).max() < 2e-3
