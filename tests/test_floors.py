@@ -24,6 +24,7 @@ FLOORS = {
     "algorithms": 4,
     "training": 4,
     "evaluation": 4,
+    "deploy": 4,
     "console": 5,
     "cli": 6,
 }

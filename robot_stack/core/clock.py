@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import Protocol
 
+from robot_stack.core.errors import ConfigError
+
 
 class Clock(Protocol):
     """Time of one episode loop."""
@@ -45,3 +47,30 @@ class SimulatedClock:
     def sleep_until(self, time_s: float) -> None:
         """Jump to ``time_s`` unless it has passed."""
         self._now = max(self._now, time_s)
+
+
+class ScaledClock:
+    """The machine's monotonic clock, slowed down or sped up: for simulated robots that are watched at another speed.
+
+    Args:
+        speed: seconds of this clock for each real one; all processes that share it run at the same pace, and, as it
+            begins with the machine's clock, tell the same time.
+
+    Raises:
+        ConfigError: if ``speed`` is not positive.
+    """
+
+    def __init__(self, speed: float = 1.0) -> None:
+        if not speed > 0.0:
+            raise ConfigError("a clock needs a positive speed", got=speed)
+        self.speed = speed
+
+    def now(self) -> float:
+        """Seconds of this clock."""
+        return time.monotonic() * self.speed
+
+    def sleep_until(self, time_s: float) -> None:
+        """Sleep until ``time_s`` on this clock."""
+        remaining = time_s / self.speed - time.monotonic()
+        if remaining > 0:
+            time.sleep(remaining)
