@@ -43,12 +43,14 @@ def surfaces(scaled: Scaled, segments: tuple[ContactSegment, ...], groups: tuple
     out = Touching(np.zeros((frames, count), bool), np.zeros((frames, count, 3)), np.zeros((frames, count, 3)))
     keypoint = {group.name: group.keypoint for group in groups}
     clearance = {group.name: group.clearance_m + group.radius_m for group in groups}
-    things = {thing.name: thing for thing in scaled.scene.objects}
+    things = {thing.name: thing for thing in scaled.robot_scene.objects}
     for segment in segments:
         span, points = slice(segment.start, segment.stop), where[segment.group]
         source = scaled.motion.point(scaled.motion.keypoint_names[keypoint[segment.group]])[span]
         pose = _pose(scaled, segment)
-        middle = to_frame(source, pose).mean(axis=0, keepdims=True)
+        middle = to_frame(source, _pose(scaled, segment, of_source=True)).mean(axis=0, keepdims=True)
+        if scaled.target is not None:
+            middle = scaled.target.mapped(segment.surface, middle)
         if segment.surface == GROUND:
             on, normal = middle * (1.0, 1.0, 0.0), np.array([[0.0, 0.0, 1.0]])
         else:
@@ -141,10 +143,13 @@ def _rigid(shape: np.ndarray, seen: np.ndarray) -> np.ndarray:
     return (shape - centre) @ left @ fix @ right + middle
 
 
-def _pose(scaled: Scaled, segment: ContactSegment, frames: np.ndarray | None = None) -> np.ndarray:
-    """Poses of the segment's surface over its frames, shape ``(frames, 7)``."""
+def _pose(
+    scaled: Scaled, segment: ContactSegment, frames: np.ndarray | None = None, *, of_source: bool = False
+) -> np.ndarray:
+    """Poses of the segment's surface over its frames, shape ``(frames, 7)``: the robot's or the source's."""
     rows = np.arange(segment.start, segment.stop) if frames is None else frames
     moving = [thing.name for thing in scaled.scene.objects if thing.moving]
     if segment.surface in moving:
-        return object_poses(scaled.motion, scaled.scene)[rows, moving.index(segment.surface)]
+        objects = scaled.motion.objects if of_source else scaled.robot_objects
+        return object_poses(objects, scaled.scene, len(scaled.motion))[rows, moving.index(segment.surface)]
     return np.tile([0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0], (len(rows), 1))

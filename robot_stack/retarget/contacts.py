@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from robot_stack.retarget.keypoint_table import ContactGroup
-from robot_stack.retarget.motion import Motion
+from robot_stack.retarget.motion import Motion, ObjectMotion
 from robot_stack.retarget.result import ContactSegment
 from robot_stack.retarget.scene import GROUND, Scene
 
@@ -53,12 +53,12 @@ class ContactRule:
     """Shorter stays are left out, and gaps half as long are closed."""
 
 
-def object_poses(motion: Motion, scene: Scene) -> np.ndarray:
+def object_poses(objects: tuple[ObjectMotion, ...], scene: Scene, frames: int) -> np.ndarray:
     """Poses of the scene's moving objects, shape ``(frames, objects, 7)``: position and quaternion wxyz."""
-    by_name = {thing.name: thing for thing in motion.objects}
+    by_name = {thing.name: thing for thing in objects}
     moving = [by_name[thing.name] for thing in scene.objects if thing.moving]
     poses = [np.concatenate([m.p_world_object, m.q_world_object], axis=1) for m in moving]
-    return np.stack(poses, axis=1) if poses else np.zeros((len(motion), 0, 7))
+    return np.stack(poses, axis=1) if poses else np.zeros((frames, 0, 7))
 
 
 def to_frame(points: np.ndarray, pose: np.ndarray) -> np.ndarray:
@@ -89,7 +89,7 @@ def detect(
     """
     if not scene.ground and not scene.objects:
         return ()
-    poses = object_poses(motion, scene)
+    poses = object_poses(motion.objects, scene, len(motion))
     found: list[ContactSegment] = []
     paths: dict[str, np.ndarray] = {}
     for group in groups:

@@ -42,7 +42,6 @@ class FramePass:
     def __init__(self, problem: Problem, rule: FrameRule = FrameRule()) -> None:
         self.problem = problem
         self.rule = rule
-        self._home = problem.body.home()[7:]
         self._held: np.ndarray | None = None
 
     def solve(self, starts: list[np.ndarray]) -> np.ndarray:
@@ -95,7 +94,7 @@ class FramePass:
         sweep = problem.body.sweep(qpos[None], problem.objects[t : t + 1])
         places = problem.body.places(sweep, *problem.keypoints)
         value = float(problem.energy(places, slice(t, t + 1))[0])
-        value += float(np.sum(problem.posture * (qpos[7:] - self._home) ** 2))
+        value += float(problem.away(qpos[None], slice(t, t + 1))[0][0])
         if before is not None:
             value += weights.step * float(np.sum(problem.body.between(before[None], qpos[None]) ** 2))
         touching = problem.touches[t]
@@ -129,8 +128,9 @@ class FramePass:
         hessian, gradient = np.zeros((nv + 1, nv + 1)), np.full(nv + 1, self.rule.elastic)
         hessian[:nv, :nv], gradient[:nv] = matrix[0], slope[0]
         diagonal = np.full(nv + 1, 1e-6)
-        diagonal[6:nv] += 2.0 * problem.posture
-        gradient[6:nv] += 2.0 * problem.posture * (qpos[7:] - self._home)
+        _, pull, weight = problem.away(qpos[None], slice(t, t + 1))
+        diagonal[:nv] += weight[0]
+        gradient[:nv] += pull[0]
         if before is not None:
             diagonal[:nv] += 2.0 * weights.step
             gradient[:nv] += 2.0 * weights.step * body.between(before[None], qpos[None])[0]

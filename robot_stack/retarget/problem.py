@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from robot_stack.core.errors import ConfigError
 from robot_stack.retarget.body import Body, Sweep
 
 SHORT_LEVER_M = 0.09
@@ -46,7 +47,7 @@ class Weights:
 
     def __post_init__(self) -> None:
         if min(vars(self).values()) <= 0:
-            raise ValueError(f"weights must be positive: {self}")
+            raise ConfigError("the weights of retargeting must be positive", got=self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +87,12 @@ class Problem:
     weights: Weights = Weights()
     """Of the terms."""
 
+    nominal: np.ndarray | None = None
+    """A motion to stay near to, shape ``(frames, nq)``."""
+
+    nominal_weight: np.ndarray | None = None
+    """Cost of a squared step away from it, shape ``(frames, nv)``."""
+
     def __len__(self) -> int:
         return len(self.gram)
 
@@ -104,6 +111,20 @@ class Problem:
         """Mesh energy above its rest, of keypoints ``(frames, points, 3)``; shape ``(frames,)`` [m²]."""
         off = places - self.optimum[frames]
         return np.einsum("tpi,tpi->t", off, self.gram[frames] @ off)
+
+    def away(self, qpos: np.ndarray, frames: slice = slice(None)) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Cost of distance from the nominal motion and from home ``(frames,)``, its slope and its diagonal matrix."""
+        joints = qpos[:, 7:] - self.body.home()[7:]
+        value, slope = joints**2 @ self.posture, np.zeros((len(qpos), self.body.nv))
+        slope[:, 6:] = 2.0 * self.posture * joints
+        matrix = np.zeros_like(slope)
+        matrix[:, 6:] = 2.0 * self.posture
+        if self.nominal is not None and self.nominal_weight is not None:
+            step, weight = self.body.between(self.nominal[frames], qpos), self.nominal_weight[frames]
+            value = value + np.sum(weight * step**2, axis=1)
+            slope += 2.0 * weight * step
+            matrix += 2.0 * weight
+        return value, slope, matrix
 
     def energy_terms(
         self, sweep: Sweep, places: np.ndarray, frames: slice = slice(None)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from robot_stack.core.errors import ShapeError
+from robot_stack.retarget.motion import ObjectMotion
+from robot_stack.retarget.scene import Scene
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +98,12 @@ class Retargeted:
 
     scale: float
     """Factor from the source's lengths to the robot's."""
+
+    scene: Scene = Scene()
+    """What the robot moved in, at its size."""
+
+    objects: tuple[ObjectMotion, ...] = ()
+    """How the scene's objects moved, likewise."""
 
     metrics: dict[str, float] = field(default_factory=dict)
     """Figures of :mod:`robot_stack.retarget.metrics` by name."""

@@ -9,7 +9,7 @@ import numpy as np
 from robot_stack.core.errors import ShapeError, require_name
 from robot_stack.retarget.anchors import Touching, anchored, surfaces
 from robot_stack.retarget.body import Body
-from robot_stack.retarget.contacts import ContactRule, detect, from_frame, object_poses
+from robot_stack.retarget.contacts import ContactRule, detect, from_frame, object_poses, to_frame
 from robot_stack.retarget.frame_pass import FramePass, FrameRule
 from robot_stack.retarget.keypoint_table import KeypointTable
 from robot_stack.retarget.mesh import laplacian, neighbours, reduce
@@ -17,7 +17,7 @@ from robot_stack.retarget.metrics import figures, violations
 from robot_stack.retarget.motion import Motion, MotionError
 from robot_stack.retarget.problem import Problem, Weights
 from robot_stack.retarget.result import ContactSegment, Retargeted
-from robot_stack.retarget.scaling import Scaled, scale_all
+from robot_stack.retarget.scaling import Scaled, Target, scale_all
 from robot_stack.retarget.scene import Scene
 from robot_stack.retarget.trajectory_pass import TrajectoryPass, TrajectoryRule
 from robot_stack.sim.robots.spec import RobotSpec
@@ -130,14 +130,14 @@ class Retargeter:
     def problem(self, scaled: Scaled, touching: Touching) -> Problem:
         """What the passes solve."""
         names = self.keypoint_names(scaled.motion)
-        body = Body(self.spec, scaled.scene)
+        body = Body(self.spec, scaled.robot_scene)
         source = scaled.motion.keypoints(names)
-        objects = object_poses(scaled.motion, scaled.scene)
-        samples = self._samples(scaled, source, objects)
+        objects = object_poses(scaled.robot_objects, scaled.scene, len(source))
+        source, samples, fixed_samples = self._corners(scaled, source, objects)
         gram = np.empty((len(source), len(names), len(names)))
         optimum = np.empty_like(source)
-        for t, fixed in enumerate(samples):
-            corners = np.concatenate([source[t], fixed])
+        for t, fixed in enumerate(fixed_samples):
+            corners = np.concatenate([source[t], samples[t]])
             matrix = laplacian(neighbours(corners), corners if self.rule.distance_weights else None)
             energy = reduce(matrix, corners, fixed, len(names))
             gram[t], optimum[t] = energy.gram, energy.optimum
@@ -156,6 +156,8 @@ class Retargeter:
             on=touching.place,
             objects=objects,
             weights=self.rule.weights,
+            nominal=None if scaled.target is None else scaled.target.nominal,
+            nominal_weight=None if scaled.target is None else scaled.target.nominal_weight,
         )
 
     def starts(self, problem: Problem) -> list[np.ndarray]:
@@ -188,7 +190,30 @@ class Retargeter:
             out.append(start)
         return out
 
-    def _samples(self, scaled: Scaled, source: np.ndarray, objects: np.ndarray) -> np.ndarray:
+    def _corners(
+        self, scaled: Scaled, source: np.ndarray, objects: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Mesh corners: body, and scene as the source has it, and scene as the robot has it; in the robot's world.
+
+        Where the robot's object lies elsewhere than the source's, the source is seen from the first object that moves,
+        so that its Laplacian coordinates turn with it (the paper's mesh in the object's frame).
+        """
+        before = object_poses(scaled.motion.objects, scaled.scene, len(source))
+        samples = self._samples(scaled, source, before, None)
+        if scaled.target is None:
+            return source, samples, samples
+        fixed = self._samples(scaled, source, objects, scaled.target)
+        if not objects.shape[1]:
+            return source, samples, fixed
+
+        def carried(points: np.ndarray) -> np.ndarray:
+            each = points.shape[1]
+            there, here = (np.repeat(poses[:, 0], each, axis=0) for poses in (before, objects))
+            return from_frame(to_frame(points.reshape(-1, 3), there), here).reshape(points.shape)
+
+        return carried(source), carried(samples), fixed
+
+    def _samples(self, scaled: Scaled, source: np.ndarray, objects: np.ndarray, target: Target | None) -> np.ndarray:
         """Mesh corners of the scene in the world, shape ``(frames, samples, 3)``."""
         scene, count = scaled.scene, len(source)
         if not scene.objects and not scene.ground:
@@ -203,7 +228,8 @@ class Retargeter:
         sizes = scene.sample_counts(self.rule.samples)
         start = 0
         for thing, size in zip(scene.objects, sizes, strict=True):
-            own = np.repeat(points[None, start : start + size], count, axis=0)
+            drawn = points[start : start + size]
+            own = np.repeat((drawn if target is None else target.mapped(thing.name, drawn))[None], count, axis=0)
             start += size
             if thing.moving:
                 pose = np.repeat(objects[:, moving], size, axis=0)
@@ -270,6 +296,8 @@ class Retargeter:
             mesh_energy=problem.energy(places),
             violations=off,
             scale=scaled.factor,
+            scene=scaled.robot_scene,
+            objects=scaled.robot_objects,
             notes=tuple(notes),
         )
         return replace(result, metrics=figures(problem, result, sweep))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
@@ -15,6 +15,36 @@ _BONES = (
     ("pelvis", "{}_hip", "{}_knee", "{}_ankle", "{}_toe"),
     ("pelvis", "{}_shoulder", "{}_elbow", "{}_wrist"),
 )
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """A scene that differs from the source's, for the same motion to happen in: what augmentation asks for.
+
+    Sizes are the robot's. The mesh's shape stays the source's, seen from the object that moves; its fixed corners go
+    where the maps take them.
+    """
+
+    scene: Scene
+    """Objects of the same names in the same order."""
+
+    objects: tuple[ObjectMotion, ...] = ()
+    """Of those that move."""
+
+    maps: dict[str, np.ndarray] = field(default_factory=dict)
+    """By object: affine map from its frame at the robot's size to its frame here, shape ``(3, 4)``; none is none."""
+
+    nominal: np.ndarray | None = None
+    """A motion of the robot to stay near to, shape ``(frames, nq)``."""
+
+    nominal_weight: np.ndarray | None = None
+    """Cost of a squared tangent step away from it, shape ``(frames, nv)`` [1/rad², 1/m²]."""
+
+    def mapped(self, name: str, points: np.ndarray) -> np.ndarray:
+        """Points ``(n, 3)`` of an object's frame where they are here."""
+        if name not in self.maps:
+            return points
+        return points @ self.maps[name][:, :3].T + self.maps[name][:, 3]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +62,19 @@ class Scaled:
 
     why: str
     """One sentence for the report."""
+
+    target: Target | None = None
+    """Another scene for the robot; without, it is :attr:`scene`."""
+
+    @property
+    def robot_scene(self) -> Scene:
+        """The scene that the robot moves in."""
+        return self.scene if self.target is None else self.target.scene
+
+    @property
+    def robot_objects(self) -> tuple[ObjectMotion, ...]:
+        """How its objects move."""
+        return self.motion.objects if self.target is None else self.target.objects
 
 
 def scale_all(motion: Motion, scene: Scene, table: KeypointTable, factor: float | None = None) -> Scaled:

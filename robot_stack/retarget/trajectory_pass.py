@@ -84,7 +84,6 @@ class TrajectoryPass:
         # dt.
         self._second = weights.acceleration * rate**3
         self._third = weights.jerk * rate**5
-        self._home = problem.body.home()[7:]
         self._stiff = weights.constraint * rule.softness
 
     def solve(self, qpos: np.ndarray) -> np.ndarray:
@@ -161,7 +160,7 @@ class TrajectoryPass:
         speed = problem.body.between(qpos[:-1], qpos[1:])
         second, third = np.diff(speed, axis=0), np.diff(speed, 2, axis=0)
         cost = float(problem.energy(places).sum())
-        cost += float(np.sum(problem.posture * (qpos[:, 7:] - self._home) ** 2))
+        cost += float(problem.away(qpos)[0].sum())
         cost += self._second * float(np.sum(self._scale * second**2))
         cost += self._third * float(np.sum(self._scale * third**2))
         away = np.where(problem.touches, np.linalg.norm(soles - problem.on, axis=2), 0.0)
@@ -181,9 +180,9 @@ class TrajectoryPass:
         blocks, slope = problem.energy_terms(state.sweep, state.places)
         self._add_anchors(state, blocks, slope)
         diagonal = np.arange(nv)
-        posture = 2.0 * problem.posture
-        blocks[:, diagonal[6:], diagonal[6:]] += posture
-        slope[:, 6:] += posture * (state.qpos[:, 7:] - self._home)
+        _, pull, weight = problem.away(state.qpos)
+        blocks[:, diagonal, diagonal] += weight
+        slope += pull
         # A joint at its stop that is pushed further out stays where it is.
         joints = state.qpos[:, 7:]
         out = ((joints <= body.low + 1e-9) & (slope[:, 6:] > 0)) | ((joints >= body.high - 1e-9) & (slope[:, 6:] < 0))

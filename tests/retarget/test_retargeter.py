@@ -107,7 +107,7 @@ def test_feet_stay_where_they_stand(stepped: tuple) -> None:
     assert result.metrics["contact_share"] > 0.99
     for segment in result.contacts:
         if segment.surface == "ground":
-            assert np.abs(segment.p_surface_anchor[:, 2]).max() < 1e-9
+            assert np.abs(segment.p_surface_anchor[:, 2] - 0.005).max() < 1e-9  # middles of the sole's balls
 
 
 def test_the_second_pass_is_smoother_and_keeps_contacts_better(stepped: tuple) -> None:
