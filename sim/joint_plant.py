@@ -151,7 +151,7 @@ class MujocoPlant:
 
     def _proper_acceleration(self, q_world_base: np.ndarray) -> np.ndarray:
         """Of the base frame's origin, in its own axes, as an accelerometer there shows it [m/s²]."""
-        a_world = self.data.qacc[self.robot.base_dof][:3] + (0.0, 0.0, GRAVITY)
+        a_world = self.data.qacc[self.robot.base_dof][:3] + np.array([0.0, 0.0, GRAVITY])
         a_base, back = np.empty(3), np.empty(4)
         self._mujoco.mju_negQuat(back, q_world_base)
         self._mujoco.mju_rotVecQuat(a_base, a_world, back)

@@ -106,8 +106,9 @@ class JointBus(Protocol):
         ...
 
     def write(self, command: JointCommand) -> None:
-        """Send one command, in the order of :attr:`joint_names`; gains of zero leave a joint limp where
-        :attr:`obeys` is ``"full"``.
+        """Send one command, in the order of :attr:`joint_names`.
+
+        Gains of zero leave a joint limp where :attr:`obeys` is ``"full"``.
 
         Raises:
             BusError: if the line is broken.
