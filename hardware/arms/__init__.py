@@ -1,0 +1,1 @@
+"""Arms behind ros2_control's controllers."""
