@@ -17,7 +17,7 @@ from robot_stack.policies.encoder import ObservationEncoder
 from robot_stack.policies.language import TextEmbedder
 from robot_stack.policies.networks import make_chunk_mlp
 from robot_stack.policies.normalizers import PolicyNormalizers
-from robot_stack.policies.policy import Previous
+from robot_stack.policies.policy import Continuing, Previous
 
 
 class BehaviorCloningPolicy(nn.Module):
@@ -91,6 +91,7 @@ class BehaviorCloningPolicy(nn.Module):
         noise: Tensor | None = None,
         generator: Generators | None = None,
         previous: Previous | None = None,
+        continuing: Continuing | None = None,
     ) -> Tensor:
         """Actions ``(B, horizon, A)`` in physical units; nothing but ``batch`` matters."""
         return self.action_normalizer.denormalize(self.network(self.encoder(batch)), batch)

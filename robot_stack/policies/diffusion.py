@@ -18,6 +18,7 @@ from robot_stack.core.embodiment import Embodiment
 from robot_stack.models.losses import denoising_loss
 from robot_stack.models.noise_process import NoiseProcess
 from robot_stack.models.random_draws import Generators, draw_normal_like
+from robot_stack.models.sampling.guidance import Guidance
 from robot_stack.models.sampling.sampler import WarmStart, times_tensor
 from robot_stack.policies.chunks import action_table, target_actions, valid_steps
 from robot_stack.policies.config import DiffusionPolicyConfig
@@ -25,7 +26,7 @@ from robot_stack.policies.encoder import ObservationEncoder
 from robot_stack.policies.language import TextEmbedder
 from robot_stack.policies.networks import make_denoiser, make_process, make_sampler
 from robot_stack.policies.normalizers import PolicyNormalizers
-from robot_stack.policies.policy import Previous
+from robot_stack.policies.policy import Continuing, Previous
 
 
 class DiffusionPolicy(nn.Module):
@@ -106,6 +107,7 @@ class DiffusionPolicy(nn.Module):
         noise: Tensor | None = None,
         generator: Generators | None = None,
         previous: Previous | None = None,
+        continuing: Continuing | None = None,
     ) -> Tensor:
         """Sample actions ``(B, horizon, A)`` in physical units."""
         cond = self.encoder(batch)
@@ -115,6 +117,10 @@ class DiffusionPolicy(nn.Module):
         warm_start = None
         if previous is not None:
             warm_start = WarmStart(self.action_normalizer.normalize(previous.actions, batch), previous.first_step)
+        guidance = None
+        if continuing is not None:
+            target = self.action_normalizer.normalize(continuing.actions, batch)
+            guidance = Guidance(target, continuing.weights, continuing.max_weight)
         chunk = self.sampler(
             self.network,
             noise,
@@ -122,6 +128,7 @@ class DiffusionPolicy(nn.Module):
             generator=generator,
             warm_start=warm_start,
             encoded_times=self._encoded_times(noise),
+            guidance=guidance,
         )
         return self.action_normalizer.denormalize(chunk, batch)
 

@@ -28,6 +28,19 @@ class Previous(NamedTuple):
     """Index of the first sampler step to run."""
 
 
+class Continuing(NamedTuple):
+    """What is being executed while the next chunk is sampled, which it is to continue: real-time chunking."""
+
+    actions: Tensor
+    """Physical units, shape ``(B, horizon, A)``; step ``k`` belongs to the time of observation ``k``."""
+
+    weights: Tensor
+    """How firmly each step is held, from 0 to 1, shape ``(B, horizon)``."""
+
+    max_weight: float
+    """Most that one sampler step pulls; see :mod:`robot_stack.models.sampling.guidance`."""
+
+
 @runtime_checkable
 class Policy(Protocol):
     """Maps the last observations to a chunk of actions. Implementations are ``nn.Module``s.
@@ -103,6 +116,7 @@ class Policy(Protocol):
         noise: Tensor | None = None,
         generator: Generators | None = None,
         previous: Previous | None = None,
+        continuing: Continuing | None = None,
     ) -> Tensor:
         """Actions for a batch of observations.
 
@@ -111,6 +125,8 @@ class Policy(Protocol):
             noise: ``(B, horizon, A)`` standard normal to start from; drawn from ``generator`` when not given.
             generator: source of noise; torch's default generator when not given.
             previous: start from there; ignored by policies that do not sample.
+            continuing: what the chunk is to continue; ignored by policies that do not sample. Tensors must not have
+                been made in inference mode then.
 
         Returns:
             ``(B, horizon, A)`` in physical units, float32, on the device.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
@@ -11,6 +11,7 @@ from torch import Tensor
 from robot_stack.core.errors import ConfigError, require_name
 from robot_stack.models.denoiser import Denoiser
 from robot_stack.models.random_draws import Generators
+from robot_stack.models.sampling.guidance import Guidance, Level, check_guidance, guided_output
 from robot_stack.models.sampling.sampler import Modulations, WarmStart, check_warm_start, times_tensor
 from robot_stack.models.sampling.step_table import LinearStep, StepTableSampler
 
@@ -99,6 +100,7 @@ class SecondOrderSampler:
         generator: Generators | None = None,
         warm_start: WarmStart | None = None,
         encoded_times: Tensor | None = None,
+        guidance: Guidance | None = None,
     ) -> Tensor:
         """Sample chunks (B, T, A); see :class:`robot_stack.models.sampling.sampler.Sampler`."""
         if encoded_times is None:
@@ -109,19 +111,39 @@ class SecondOrderSampler:
             first = warm_start.first_step
             time = self.start_times[first]
             x = (1.0 - time) * warm_start.chunk + time * noise
+        if guidance is not None:
+            check_guidance(guidance, noise)
         modulations = Modulations(network, encoded_times[2 * first :], cond)
         for index in range(len(self.start_times) - first):
-            x = self._advance(network, x, modulations[2 * index], modulations[2 * index + 1])
+            time = self.start_times[first + index]
+            ahead = max(time - (self.size / 2 if self.method == "midpoint" else self.size), 0.0)
+            first_velocity = _Velocity(network, modulations[2 * index], time, guidance)
+            second_velocity = _Velocity(network, modulations[2 * index + 1], ahead, guidance)
+            x = self._advance(x, first_velocity, second_velocity)
         return x
 
-    def _advance(self, network: Denoiser, x: Tensor, first: Tensor, second: Tensor) -> Tensor:
-        velocity = network.forward_modulated(x, first).to(x.dtype)
+    def _advance(self, x: Tensor, first: _Velocity, second: _Velocity) -> Tensor:
+        velocity = first(x)
         if self.method == "midpoint":
             middle = torch.add(x, velocity, alpha=-self.size / 2)
-            return torch.add(x, network.forward_modulated(middle, second).to(x.dtype), alpha=-self.size)
+            return torch.add(x, second(middle), alpha=-self.size)
         ahead = torch.add(x, velocity, alpha=-self.size)
-        velocity_ahead = network.forward_modulated(ahead, second).to(x.dtype)
-        return torch.add(x, velocity + velocity_ahead, alpha=-self.size / 2)
+        return torch.add(x, velocity + second(ahead), alpha=-self.size / 2)
+
+
+class _Velocity(NamedTuple):
+    """One evaluation of the learned velocity, guided or not."""
+
+    network: Denoiser
+    modulation: Tensor
+    time: float
+    guidance: Guidance | None
+
+    def __call__(self, x: Tensor) -> Tensor:
+        if self.guidance is None:
+            return self.network.forward_modulated(x, self.modulation).to(x.dtype)
+        level = Level(1.0 - self.time, self.time, 1.0, -self.time, -1.0)
+        return guided_output(self.network, x, self.modulation, self.guidance, level)
 
 
 def _positive(steps: int) -> int:

@@ -11,6 +11,7 @@ from torch import Tensor
 from robot_stack.core.errors import ConfigError
 from robot_stack.models.denoiser import Denoiser
 from robot_stack.models.random_draws import Generators
+from robot_stack.models.sampling.guidance import Guidance
 
 MODULATION_ROWS = 256
 """Most rows (steps x batch) of modulation computed ahead in one product; above it they are computed step by step,
@@ -47,6 +48,7 @@ class Sampler(Protocol):
         generator: Generators | None = None,
         warm_start: WarmStart | None = None,
         encoded_times: Tensor | None = None,
+        guidance: Guidance | None = None,
     ) -> Tensor:
         """Sample action chunks.
 
@@ -58,6 +60,8 @@ class Sampler(Protocol):
                 ``None`` for torch's default.
             warm_start: where to start instead of pure noise.
             encoded_times: ``network.encode_times`` of :attr:`network_times`, if already known.
+            guidance: pull towards a chunk that is being executed; costs a backward pass for every evaluation, and
+                needs tensors that were not made in inference mode.
 
         Returns:
             (B, T, A) normalised action chunks.
@@ -83,6 +87,7 @@ class PreparedSampler:
         *,
         generator: Generators | None = None,
         warm_start: WarmStart | None = None,
+        guidance: Guidance | None = None,
     ) -> Tensor:
         """Sample chunks (B, T, A) as :class:`Sampler` does."""
         return self.sampler(
@@ -92,6 +97,7 @@ class PreparedSampler:
             generator=generator,
             warm_start=warm_start,
             encoded_times=self.encoded_times,
+            guidance=guidance,
         )
 
 

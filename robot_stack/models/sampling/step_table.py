@@ -9,6 +9,7 @@ from torch import Tensor
 
 from robot_stack.models.denoiser import Denoiser
 from robot_stack.models.random_draws import Generators, draw_normal_like
+from robot_stack.models.sampling.guidance import Guidance, Level, check_guidance, guided_output
 from robot_stack.models.sampling.sampler import Modulations, WarmStart, check_warm_start, times_tensor
 
 
@@ -43,6 +44,11 @@ class LinearStep:
     next_out: float
     next_noise: float = 0.0
 
+    @property
+    def level(self) -> Level:
+        """What guidance has to know of the step."""
+        return Level(self.signal, self.noise, self.clean_x, self.clean_out, self.noise / self.clean_out)
+
     def without_clipping(self) -> LinearStep:
         """The same step with ``clean`` put into the second formula: two products instead of five."""
         return LinearStep(
@@ -72,6 +78,7 @@ class StepTableSampler:
     def __init__(self, steps: tuple[LinearStep, ...], clip: float | None) -> None:
         self.clip = clip
         self.steps = steps if clip is not None else tuple(step.without_clipping() for step in steps)
+        self.levels = tuple(step.level for step in steps)
 
     @property
     def network_times(self) -> tuple[float, ...]:
@@ -87,6 +94,7 @@ class StepTableSampler:
         generator: Generators | None = None,
         warm_start: WarmStart | None = None,
         encoded_times: Tensor | None = None,
+        guidance: Guidance | None = None,
     ) -> Tensor:
         """Sample chunks (B, T, A); see :class:`robot_stack.models.sampling.sampler.Sampler`."""
         if encoded_times is None:
@@ -96,9 +104,15 @@ class StepTableSampler:
             check_warm_start(warm_start, len(self.steps), noise)
             first = warm_start.first_step
             x = self.steps[first].signal * warm_start.chunk + self.steps[first].noise * noise
+        if guidance is not None:
+            check_guidance(guidance, noise)
         modulations = Modulations(network, encoded_times[first:], cond)
         for index, step in enumerate(self.steps[first:]):
-            out = network.forward_modulated(x, modulations[index]).to(x.dtype)
+            if guidance is None:
+                out = network.forward_modulated(x, modulations[index]).to(x.dtype)
+            else:
+                level = self.levels[first + index]
+                out = guided_output(network, x, modulations[index], guidance, level, self.clip)
             x = self._advance(step, x, out, generator)
         return x
 
