@@ -17,7 +17,7 @@ from robot_stack.policies.language import TextEmbedder
 from robot_stack.policies.latency import LatencyRecord
 from robot_stack.policies.normalizer_table import SOURCE
 from robot_stack.policies.observation_batch import observation_batch
-from robot_stack.policies.policy import Policy, Previous
+from robot_stack.policies.policy import Continuing, Policy, Previous
 
 
 class Actor:
@@ -75,6 +75,7 @@ class Actor:
         *,
         generators: Generators | None = None,
         previous: tuple[np.ndarray, int] | None = None,
+        continuing: tuple[np.ndarray, np.ndarray, float] | None = None,
     ) -> np.ndarray:
         """Decide for several robots at once.
 
@@ -83,6 +84,8 @@ class Actor:
             instructions: for each what to do.
             generators: sources of noise, one for each robot.
             previous: chunks ``(B, horizon, A)`` to start from, shifted to now, and the first sampler step to run.
+            continuing: chunks ``(B, horizon, A)`` that are carried out meanwhile, the weights ``(B, horizon)`` that
+                hold the new ones to them, and the most that one sampler step pulls.
 
         Returns:
             Chunks ``(B, horizon, A)`` in physical units, float64; the first step belongs to the oldest observation.
@@ -99,9 +102,14 @@ class Actor:
         start = None
         if previous is not None:
             start = Previous(self._to_device(torch.from_numpy(previous[0]).float()), previous[1])
+        running = None
+        if continuing is not None:
+            target, weights = (self._to_device(torch.from_numpy(array).float()) for array in continuing[:2])
+            running = Continuing(target, weights, continuing[2])
         enabled = self.config.precision == "bfloat16"
-        with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=enabled):
-            actions = self.policy.sample(batch, generator=generators, previous=start)
+        alone = torch.inference_mode() if running is None else torch.no_grad()  # guidance takes gradients of its own
+        with alone, torch.autocast(self.device.type, torch.bfloat16, enabled=enabled):
+            actions = self.policy.sample(batch, generator=generators, previous=start, continuing=running)
         out = actions.cpu().numpy().astype(np.float64)
         if not np.isfinite(out).all():
             row = int(np.argwhere(~np.isfinite(out))[0][0])

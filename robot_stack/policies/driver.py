@@ -9,8 +9,9 @@ import numpy as np
 import torch
 
 from robot_stack.core.action import ActionChunk
-from robot_stack.core.errors import ConfigError
+from robot_stack.core.errors import ConfigError, NonFiniteError, ShapeError
 from robot_stack.core.observation import Observation
+from robot_stack.core.running_plan import RunningPlan
 from robot_stack.policies.actor import Actor
 from robot_stack.policies.ensemble import TemporalEnsemble
 from robot_stack.policies.inference_config import DriverConfig, InferenceConfig
@@ -102,18 +103,73 @@ class PolicyDriver:
             ShapeError: if an observation does not match the embodiment.
             NonFiniteError: if an observation is not finite.
         """
-        unknown = [slot for slot in slots if slot not in self._slots]
-        if unknown or len(set(slots)) != len(slots) or len(slots) != len(histories):
-            raise ConfigError(
-                "each slot asks once with its history, after it was reset",
-                got=f"slots {list(slots)} with {len(histories)} histories, of which never reset: {unknown}",
-            )
-        episodes = [self._slots[slot] for slot in slots]
+        episodes = self._episodes(slots, len(histories))
         plans = self._plan(episodes, histories)
         return [
             self._chunk(episode, plan, history[-1].time_s)
             for episode, plan, history in zip(episodes, plans, histories, strict=True)
         ]
+
+    @property
+    def continues(self) -> bool:
+        """Whether plans are held to running ones: a policy that samples can be guided."""
+        return self.policy.draws_noise
+
+    def plan(
+        self, slots: Sequence[int], histories: Sequence[Sequence[Observation]], running: Sequence[RunningPlan]
+    ) -> list[ActionChunk]:
+        """Decide as far ahead as the policy plans; see :class:`robot_stack.core.running_plan.PlanningDriver`.
+
+        Neither ensembling nor warm starts have a part in it: both take for granted that a decision takes no time.
+
+        Raises:
+            ConfigError: as :meth:`act`.
+            ShapeError: if an observation or a running action does not match the embodiment.
+            NonFiniteError: if one of them is not finite.
+        """
+        episodes = self._episodes(slots, min(len(histories), len(running)))
+        plans: dict[int, np.ndarray] = {}
+        held = [i for i, plan in enumerate(running) if self.continues and plan.binding]
+        strengths = sorted({running[i].max_weight for i in held})
+        groups = [[i for i in held if running[i].max_weight == strength] for strength in strengths]
+        groups.append([i for i in range(len(slots)) if i not in held])
+        for group in groups:
+            if group:
+                chunks = self.actor.act_batch(
+                    [histories[i] for i in group],
+                    [episodes[i].instruction for i in group],
+                    generators=[episodes[i].generator for i in group],
+                    continuing=self._held([running[i] for i in group]) if group[0] in held else None,
+                )
+                plans.update(zip(group, chunks, strict=True))
+        period_s = 1.0 / self.policy.embodiment.control_hz
+        return [ActionChunk(plans[i][self._first :], histories[i][-1].time_s, period_s) for i in range(len(slots))]
+
+    def _held(self, running: list[RunningPlan]) -> tuple[np.ndarray, np.ndarray, float]:
+        """Running plans as whole chunks, from the oldest observation to the horizon."""
+        size, horizon, first = self.policy.embodiment.action_size, self.policy.horizon, self._first
+        targets, weights = np.zeros((len(running), horizon, size)), np.zeros((len(running), horizon))
+        for row, plan in enumerate(running):
+            if plan.actions.shape[1] != size:
+                raise ShapeError(
+                    "a running plan is of another robot", got=plan.actions.shape, expected=f"(steps, {size})"
+                )
+            if not (np.isfinite(plan.actions).all() and np.isfinite(plan.weights).all()):
+                raise NonFiniteError("a running plan is not finite", got="NaN or infinity", expected="numbers")
+            steps = min(len(plan), horizon - first)
+            targets[row, first : first + steps] = plan.actions[:steps]
+            targets[row, :first], targets[row, first + steps :] = plan.actions[0], plan.actions[steps - 1]
+            weights[row, first : first + steps] = np.clip(plan.weights[:steps], 0.0, 1.0)
+        return targets, weights, running[0].max_weight
+
+    def _episodes(self, slots: Sequence[int], histories: int) -> list[_Slot]:
+        unknown = [slot for slot in slots if slot not in self._slots]
+        if unknown or len(set(slots)) != len(slots) or len(slots) != histories:
+            raise ConfigError(
+                "each slot asks once with its history, after it was reset",
+                got=f"slots {list(slots)} with {histories} histories, of which never reset: {unknown}",
+            )
+        return [self._slots[slot] for slot in slots]
 
     def _plan(self, episodes: list[_Slot], histories: Sequence[Sequence[Observation]]) -> list[np.ndarray]:
         """Chunks ``(horizon, A)``, in the order of the episodes; those that start warm are sampled together."""
