@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from robot_stack.core.action import ActionChunk
+from robot_stack.core.driver import BatchDriver
 from robot_stack.core.errors import ShapeError
 from robot_stack.core.observation import Observation
 
@@ -53,7 +54,7 @@ def nothing_running(action_size: int) -> RunningPlan:
 
 
 @runtime_checkable
-class PlanningDriver(Protocol):
+class PlanningDriver(BatchDriver, Protocol):
     """A :class:`robot_stack.core.driver.BatchDriver` that can be asked before its last chunk is used up."""
 
     @property
