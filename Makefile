@@ -26,7 +26,7 @@ $(VENV)/.installed-run: $(SETTINGS) | $(BIN)/python
 	@touch $@
 
 $(VENV)/.installed-dev: $(SETTINGS) | $(BIN)/python
-	$(PIP) install --quiet --constraint constraints.txt --editable '.[train,sim,vision,console,dev]'
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[train,sim,vision,console,ros,dev]'
 	@touch $@ $(VENV)/.installed-run
 
 demo: $(VENV)/.installed-run  ## demonstrations, dataset, policies, evaluation, report (3 to 8 minutes on 2 cores, after set-up)
