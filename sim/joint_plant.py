@@ -11,6 +11,7 @@ from robot_stack.core.errors import ConfigError
 from robot_stack.core.fields import slices_of
 from robot_stack.core.joint_bus import BusState
 from robot_stack.core.joint_control import JointCommand, joint_force
+from robot_stack.sim.hoist import Hoist
 from robot_stack.sim.model_images import ModelImages
 from robot_stack.sim.pristine import PristineModel
 from robot_stack.sim.rates import divide
@@ -58,6 +59,8 @@ class MujocoPlant:
         self._pristine = PristineModel(self.robot.model)
         self._images = ModelImages(self.robot.model, quality)
         self._sequence = 0
+        self._hoist = Hoist(self.robot) if spec.base == "floating" else None
+        self._hoisted = False
         self.reset(0)
 
     @property
@@ -70,6 +73,16 @@ class MujocoPlant:
         """Time that one :meth:`advance` lets pass [s]."""
         return self._period_s
 
+    def hoist(self, up: bool) -> None:
+        """Hang a floating base up where it is now, or let it down; after a reset nothing hangs."""
+        if self._hoist is None:
+            return
+        if up and not self._hoisted:
+            self._hoist.catch(self.data)
+        if not up:
+            self._hoist.let_go(self.data)
+        self._hoisted = up
+
     def reset(self, seed: int) -> None:
         """Go to the start that belongs to ``seed``."""
         self._pristine.restore()
@@ -77,6 +90,7 @@ class MujocoPlant:
         self.task.start(start, np.random.Generator(np.random.PCG64(seed)))
         self._pristine.change(start.changes, {})
         self._mujoco.mj_resetData(self.robot.model, self.data)
+        self.hoist(False)
         self.data.qpos[:] = start.qpos
         self._mujoco.mj_forward(self.robot.model, self.data)
         self._sequence = 0
@@ -97,6 +111,8 @@ class MujocoPlant:
             )
         set_gains(robot, command.stiffness, command.damping)
         self.data.ctrl[robot.actuator] = joint_force(command, command.stiffness, command.damping)
+        if self._hoisted and self._hoist is not None:
+            self._hoist.pull(self.data)
         self._mujoco.mj_step(robot.model, self.data, nstep=self._substeps)
         self._mujoco.mj_step1(robot.model, self.data)
         self._sequence += 1

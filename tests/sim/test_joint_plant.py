@@ -65,3 +65,24 @@ def test_a_command_of_another_robot_is_refused() -> None:
     assert plant.read().sequence == 1
     moved = replace(plant.read(), sequence=0)
     assert moved.joint_position.shape == (len(plant.joint_names),)
+
+
+def test_a_hoist_carries_a_limp_robot_and_lets_it_down() -> None:
+    plant = MujocoPlant(robot_spec("g1"), robot_task("g1/stand"))
+    start = plant.tracked()["base_position"]
+    plant.hoist(True)
+    for _ in range(500):
+        plant.advance(None)
+    assert np.linalg.norm(plant.tracked()["base_position"] - start) < 0.03
+    plant.hoist(False)
+    for _ in range(500):
+        plant.advance(None)
+    assert plant.tracked()["base_position"][2] < start[2] - 0.3
+    plant.hoist(True)
+    plant.reset(0)
+    untouched = MujocoPlant(robot_spec("g1"), robot_task("g1/stand"))
+    untouched.reset(0)
+    for _ in range(50):
+        plant.advance(None)
+        untouched.advance(None)
+    np.testing.assert_array_equal(plant.read().joint_position, untouched.read().joint_position)
