@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from robot_stack.core.action import ActionChunk
 from robot_stack.core.errors import ConfigError, RobotStackError, ShapeError
 from robot_stack.core.observation import Observation
+from robot_stack.core.running_plan import PlanningDriver, RunningPlan
 from robot_stack.runtime.served_policy import ServedPolicy
 
 
@@ -39,6 +40,8 @@ class Decision:
 class _Question:
     slots: tuple[int, ...]
     histories: tuple[tuple[Observation, ...], ...] = ()
+    running: tuple[RunningPlan, ...] | None = None
+    """For each slot what is carried out meanwhile, when all that the policy plans is wanted."""
     begins: tuple[str, int] | None = None
     """Instruction and seed of a reset."""
     leaves: bool = False
@@ -77,9 +80,20 @@ class Decider:
         """A new episode begins."""
         return self._put(_Question((slot,), begins=(instruction, seed)))
 
-    def act(self, slots: tuple[int, ...], histories: tuple[tuple[Observation, ...], ...]) -> Future[Decision]:
-        """What to do next; a question whose future is cancelled before its turn is forgotten."""
-        return self._put(_Question(slots, histories))
+    def act(
+        self,
+        slots: tuple[int, ...],
+        histories: tuple[tuple[Observation, ...], ...],
+        running: tuple[RunningPlan, ...] | None = None,
+    ) -> Future[Decision]:
+        """What to do next; a question whose future is cancelled before its turn is forgotten.
+
+        Args:
+            slots: which episodes ask.
+            histories: for each its last observations.
+            running: for each what is carried out meanwhile, to get all that the policy plans.
+        """
+        return self._put(_Question(slots, histories, running))
 
     def close(self, timeout_s: float = 5.0) -> None:
         """Answer nobody any more; a policy that does not come back is left behind after ``timeout_s``."""
@@ -118,7 +132,8 @@ class Decider:
         for question in questions:
             asks = question.begins is None and not question.leaves
             taken = {slot for other in together for slot in other.slots}
-            if not asks or taken & set(question.slots):
+            alike = not together or (together[0].running is None) == (question.running is None)
+            if not asks or not alike or taken & set(question.slots):
                 self._decide(together)
                 together = []
             if question.leaves:
@@ -147,7 +162,12 @@ class Decider:
         began = time.perf_counter()
         slots = [slot for question in questions for slot in question.slots]
         try:
-            chunks = self._chunks(slots, [history for question in questions for history in question.histories])
+            running = [plan for question in questions for plan in question.running or ()]
+            chunks = self._chunks(
+                slots,
+                [history for question in questions for history in question.histories],
+                None if questions[0].running is None else running,
+            )
         except Exception as error:
             if len(questions) == 1:
                 questions[0].answer.set_exception(error)
@@ -161,8 +181,14 @@ class Decider:
             start += len(question.slots)
             question.answer.set_result(Decision(mine, began - question.asked_s, work_s, len(slots)))
 
-    def _chunks(self, slots: list[int], histories: list[tuple[Observation, ...]]) -> list[ActionChunk]:
-        chunks = self.policy.driver.act(slots, histories)
+    def _chunks(
+        self, slots: list[int], histories: list[tuple[Observation, ...]], running: list[RunningPlan] | None
+    ) -> list[ActionChunk]:
+        driver = self.policy.driver
+        if running is not None and isinstance(driver, PlanningDriver):
+            chunks = driver.plan(slots, histories, running)
+        else:
+            chunks = driver.act(slots, histories)
         if len(chunks) != len(slots):
             raise ShapeError("a driver answered the wrong number of episodes", got=len(chunks), expected=len(slots))
         size = self.policy.embodiment.action_size

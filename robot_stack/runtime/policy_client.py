@@ -14,6 +14,7 @@ from robot_stack.core.action import ActionChunk
 from robot_stack.core.embodiment import Embodiment
 from robot_stack.core.errors import ShapeError
 from robot_stack.core.observation import Observation
+from robot_stack.core.running_plan import RunningPlan
 from robot_stack.runtime.policy_connection import (
     PolicyConnection,
     PolicyServerError,
@@ -21,7 +22,7 @@ from robot_stack.runtime.policy_connection import (
     ServerAddress,
     Timeouts,
 )
-from robot_stack.runtime.wire import Act, Decided, Ready, Reset, Welcome
+from robot_stack.runtime.wire import PLANNING, Act, Decided, Ready, Reset, Welcome
 
 __all__ = ["PolicyServerError", "RemoteBatchDriver", "RemoteDriver", "RequestTiming", "ServerAddress", "Timeouts"]
 
@@ -93,9 +94,35 @@ class RemoteBatchDriver:
             NonFiniteError: if an observation is not finite.
             WireError: if the observations are too many to send.
         """
+        return self._ask(slots, histories, None)
+
+    @property
+    def continues(self) -> bool:
+        """Whether plans are held to running ones."""
+        return self.welcome.planning == "continued plans"
+
+    def plan(
+        self, slots: Sequence[int], histories: Sequence[Sequence[Observation]], running: Sequence[RunningPlan]
+    ) -> list[ActionChunk]:
+        """Decide as far ahead as the policy plans; see :class:`robot_stack.core.running_plan.PlanningDriver`.
+
+        A server of version 1, or one whose policy gives chunks only, answers with these.
+
+        Raises:
+            RobotStackError: as :meth:`act`.
+        """
+        plans = self.welcome.planning in PLANNING[1:]
+        return self._ask(slots, histories, tuple(running) if plans else None)
+
+    def _ask(
+        self,
+        slots: Sequence[int],
+        histories: Sequence[Sequence[Observation]],
+        running: tuple[RunningPlan, ...] | None,
+    ) -> list[ActionChunk]:
         sent = tuple(tuple(self._looked_at(seen) for seen in history) for history in histories)
         asking = tuple(int(slot) for slot in slots)
-        answer = self._connection.ask(lambda id: Act(id, asking, sent), Decided, self.timeouts.act_s)
+        answer = self._connection.ask(lambda id: Act(id, asking, sent, running), Decided, self.timeouts.act_s)
         size = self.robot.action_size
         if len(answer.chunks) != len(asking) or any(c.actions.shape[1] != size for c in answer.chunks):
             raise ShapeError(

@@ -22,7 +22,20 @@ from robot_stack.core.errors import (
     RobotStackError,
     ShapeError,
 )
-from robot_stack.runtime.wire import Act, Decided, Hello, Message, Ready, Refusal, Reset, Welcome, decode, encode
+from robot_stack.runtime.wire import (
+    VERSION,
+    VERSIONS,
+    Act,
+    Decided,
+    Hello,
+    Message,
+    Ready,
+    Refusal,
+    Reset,
+    Welcome,
+    decode,
+    encode,
+)
 from robot_stack.runtime.wire_values import WireError
 
 try:
@@ -111,6 +124,10 @@ class RequestTiming:
         return self.round_trip_s - self.queue_s - self.work_s
 
 
+class _OlderServer(Exception):
+    """It does not know this version of the protocol, but an older one."""
+
+
 class PolicyConnection:
     """A connection that was welcomed.
 
@@ -131,13 +148,7 @@ class PolicyConnection:
         self._lock = threading.Lock()
         self._last_id = 0
         self._broken = ""
-        self._socket = self._reach(timeouts)
-        try:
-            self._connection = self._open(timeouts.connect_s)
-            self.welcome = self._greet(robot, timeouts.connect_s)
-        except BaseException:
-            self._socket.close()
-            raise
+        self.welcome = self._enter(robot, timeouts, VERSION)
 
     @property
     def usable(self) -> bool:
@@ -184,6 +195,18 @@ class PolicyConnection:
             self._connection.close()
         self._socket.close()
 
+    def _enter(self, robot: Embodiment, timeouts: Timeouts, version: int) -> Welcome:
+        self._socket = self._reach(timeouts)
+        try:
+            self._connection = self._open(timeouts.connect_s)
+            return self._greet(Hello(robot, version), timeouts.connect_s)
+        except _OlderServer:
+            self._socket.close()
+            return self._enter(robot, timeouts, version - 1)
+        except BaseException:
+            self._socket.close()
+            raise
+
     def _reach(self, timeouts: Timeouts) -> socket.socket:
         try:
             reached = socket.create_connection(self.address.host_and_port, timeouts.connect_s)
@@ -225,9 +248,12 @@ class PolicyConnection:
             what = "the policy server does not answer" if late else "what is at this address is no policy server"
             raise self._problem(what, got=f"{type(error).__name__}: {error}") from error
 
-    def _greet(self, robot: Embodiment, timeout_s: float) -> Welcome:
-        answer = self._exchange(encode(Hello(robot)), timeout_s)
+    def _greet(self, hello: Hello, timeout_s: float) -> Welcome:
+        answer = self._exchange(encode(hello), timeout_s)
         if isinstance(answer, Refusal):
+            older = [f"version {version}" for version in VERSIONS if version < hello.version]
+            if answer.kind == WireError.__name__ and answer.expected in older:
+                raise _OlderServer
             raise error_of(answer)
         if not isinstance(answer, Welcome):
             raise self._problem("what is at this address is no policy server", got=type(answer).__name__)

@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection
 from robot_stack.core.action import ActionChunk
 from robot_stack.core.embodiment import Embodiment
 from robot_stack.core.observation import Observation
+from robot_stack.core.running_plan import RunningPlan
 from robot_stack.runtime.policy_client import PolicyServerError, RemoteBatchDriver, ServerAddress, Timeouts
 from robot_stack.runtime.policy_connection import error_of
 from robot_stack.runtime.processes import Child
@@ -125,6 +126,17 @@ class ProcessDriver:
     def act(self, slots: Sequence[int], histories: Sequence[Sequence[Observation]]) -> list[ActionChunk]:
         """Decide the next actions of several episodes."""
         return self._remote.act(slots, histories)
+
+    @property
+    def continues(self) -> bool:
+        """Whether plans are held to running ones."""
+        return self._remote.continues
+
+    def plan(
+        self, slots: Sequence[int], histories: Sequence[Sequence[Observation]], running: Sequence[RunningPlan]
+    ) -> list[ActionChunk]:
+        """Decide as far ahead as the policy plans."""
+        return self._remote.plan(slots, histories, running)
 
     def close(self) -> None:
         """Leave the process; it goes on."""

@@ -202,7 +202,8 @@ class _Client:
         policy, config = self.policy, self.config
         policy.check_robot(hello.robot)
         history = policy.driver.history
-        welcome = Welcome(policy.name, history, policy.cameras, config.max_bytes, config.max_slots)
+        planning = None if hello.version < 2 else policy.planning
+        welcome = Welcome(policy.name, history, policy.cameras, config.max_bytes, config.max_slots, planning)
         await self.connection.send(encode(welcome))
 
     async def _part(self, error: Exception) -> None:
@@ -234,8 +235,10 @@ class _Client:
             raise ConfigError("a slot was never reset", got=unknown, remedy="begin each episode with a reset")
         for history in question.histories:
             self.policy.check_history(history)
+        for plan in question.running or ():
+            self.policy.check_running(plan)
         slots = tuple(self.slots[slot] for slot in question.slots)
-        return await self._wait(self.decider.act(slots, question.histories))
+        return await self._wait(self.decider.act(slots, question.histories, question.running))
 
     def _slot(self, number: int) -> int:
         if number not in self.slots:

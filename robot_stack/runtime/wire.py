@@ -21,18 +21,25 @@ from robot_stack.core.config_json import from_plain, to_plain
 from robot_stack.core.embodiment import Embodiment
 from robot_stack.core.errors import MissingExtraError, RobotStackError
 from robot_stack.core.observation import Observation
-from robot_stack.runtime.wire_values import Entries, WireError, plain_array
+from robot_stack.core.running_plan import RunningPlan
+from robot_stack.runtime.wire_values import Entries, WireError, plain_array, plain_running, read_running
 
 try:
     import msgpack
 except ImportError as error:
     raise MissingExtraError("a policy in another process", extra="serve", package="msgpack") from error
 
-VERSION = 1
-"""Of the protocol; both sides must speak the same."""
+VERSION = 2
+"""Of the protocol. Version 2 adds what a robot carries out while it asks (:attr:`Act.running`)."""
+
+VERSIONS = (1, 2)
+"""Versions that a server answers; a client that finds an older server speaks its version."""
 
 MAX_BYTES = 64 * 2**20
 """Longest message unless the server says otherwise [byte]: eight robots with two cameras of 640x480, twice."""
+
+PLANNING = ("chunks", "plans", "continued plans")
+"""What a policy answers: chunks to be used up; all that it plans; all that it plans, held to what is carried out."""
 
 MAX_SLOTS = 256
 """Most episodes in one question."""
@@ -55,7 +62,7 @@ class Hello:
     """The robot; the server refuses one that the policy was not trained for."""
 
     version: int = VERSION
-    """Of the protocol."""
+    """Of the protocol, one of :data:`VERSIONS`."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +83,9 @@ class Welcome:
 
     max_slots: int
     """Most episodes at once, of all clients together."""
+
+    planning: str | None = None
+    """One of :data:`PLANNING`; ``None`` in version 1."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +117,9 @@ class Act:
 
     histories: tuple[tuple[Observation, ...], ...]
     """For each its last observations, oldest first."""
+
+    running: tuple[RunningPlan, ...] | None = None
+    """For each what it carries out meanwhile, and the answer is all that the policy plans; ``None`` asks for chunks."""
 
 
 @dataclass(frozen=True)
@@ -235,29 +248,40 @@ def _write_hello(message: Hello) -> dict[str, Any]:
 
 def _read_hello(value: dict[str, Any]) -> Hello:
     version = value.get("version")
-    if version != VERSION:
+    if type(version) is not int or version not in VERSIONS:
         raise WireError(
             "the policy server speaks another version of the protocol",
             got=f"version {str(version)[:20]}",
-            expected=f"version {VERSION}",
+            expected=f"version {' or '.join(map(str, VERSIONS))}",
             remedy="install the same robot_stack on both sides",
         )
     entries = Entries(value, ("version", "robot"), "hello")
     try:
-        return Hello(from_plain(Embodiment, entries.value["robot"], where="hello.robot"))
+        return Hello(from_plain(Embodiment, entries.value["robot"], where="hello.robot"), version)
     except Exception as error:  # a description from outside may be wrong in any way
         raise WireError("the robot's description is wrong", where="hello.robot", got=str(error)[:1000]) from error
 
 
 def _read_welcome(value: dict[str, Any]) -> Welcome:
-    e = Entries(value, ("policy", "history", "cameras", "max_bytes", "max_slots"), "welcome")
+    e = Entries(value, ("policy", "history", "cameras", "max_bytes", "max_slots"), "welcome", optional=("planning",))
+    planning = e.text("planning") if "planning" in value else None
+    if planning not in (None, *PLANNING):
+        raise e.wrong("planning", ", ".join(PLANNING))
     return Welcome(
         e.text("policy"),
         e.integer("history", 1, MAX_HISTORY),
         e.texts("cameras", MAX_CAMERAS),
         e.integer("max_bytes", 1),
         e.integer("max_slots", 1),
+        planning,
     )
+
+
+def _write_welcome(message: Welcome) -> dict[str, Any]:
+    plain = to_plain(message)
+    if message.planning is None:
+        del plain["planning"]  # a client of version 1 does not know it
+    return plain
 
 
 def _read_reset(value: dict[str, Any]) -> Reset:
@@ -267,11 +291,14 @@ def _read_reset(value: dict[str, Any]) -> Reset:
 
 def _write_act(message: Act) -> dict[str, Any]:
     histories = [[_write_observation(seen) for seen in history] for history in message.histories]
-    return {"id": message.id, "slots": list(message.slots), "histories": histories}
+    plain: dict[str, Any] = {"id": message.id, "slots": list(message.slots), "histories": histories}
+    if message.running is not None:
+        plain["running"] = [plain_running(plan) for plan in message.running]
+    return plain
 
 
 def _read_act(value: dict[str, Any]) -> Act:
-    e = Entries(value, ("id", "slots", "histories"), "act")
+    e = Entries(value, ("id", "slots", "histories"), "act", optional=("running",))
     slots, histories = e.items("slots", MAX_SLOTS), e.items("histories", MAX_SLOTS)
     if not all(type(slot) is int and slot >= 0 for slot in slots) or len(set(slots)) != len(slots) or not slots:
         raise e.wrong("slots", "different numbers, at least one")
@@ -280,7 +307,12 @@ def _read_act(value: dict[str, Any]) -> Act:
     if not all(isinstance(history, list) and 1 <= len(history) <= MAX_HISTORY for history in histories):
         raise e.wrong("histories", f"lists of 1 to {MAX_HISTORY} observations")
     read = tuple(tuple(_read_observation(seen) for seen in history) for history in histories)
-    return Act(e.integer("id", 1), tuple(slots), read)
+    running = None
+    if "running" in value:
+        running = tuple(read_running(plan) for plan in e.items("running", MAX_SLOTS))
+        if len(running) != len(slots):
+            raise e.wrong("running", f"{len(slots)} plans, one for each slot")
+    return Act(e.integer("id", 1), tuple(slots), read, running)
 
 
 def _write_observation(seen: Observation) -> dict[str, Any]:
@@ -342,7 +374,7 @@ _READERS: dict[str, Callable[[dict[str, Any]], Message]] = {
 }
 _WRITERS: dict[str, Callable[[Any], dict[str, Any]]] = {
     "hello": _write_hello,
-    "welcome": to_plain,
+    "welcome": _write_welcome,
     "reset": to_plain,
     "act": _write_act,
     "ready": to_plain,

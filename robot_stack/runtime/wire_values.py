@@ -8,12 +8,16 @@ from typing import Any
 import numpy as np
 
 from robot_stack.core.errors import RobotStackError
+from robot_stack.core.running_plan import RunningPlan
 
 DTYPES = {"float64": np.dtype("<f8"), "uint8": np.dtype("u1")}
 """Types of numbers that travel, little-endian: states and actions, images."""
 
 MAX_DIMS = 4
 """Most axes of an array."""
+
+MAX_RUNNING = 4096
+"""Most steps of a plan that is carried out."""
 
 MAX_TEXT = 4096
 """Longest text, but for the description of a robot [characters]."""
@@ -41,13 +45,14 @@ class Entries:
         value: what arrived.
         keys: exactly these entries must be there.
         where: for messages.
+        optional: these may be there as well.
 
     Raises:
         WireError: if it is no map of these keys.
     """
 
-    def __init__(self, value: Any, keys: tuple[str, ...], where: str) -> None:
-        if not isinstance(value, dict) or set(value) != set(keys):
+    def __init__(self, value: Any, keys: tuple[str, ...], where: str, optional: tuple[str, ...] = ()) -> None:
+        if not isinstance(value, dict) or set(value) - set(optional) != set(keys):
             found = sorted(map(str, value)) if isinstance(value, dict) else type(value).__name__
             raise WireError(
                 "a message has the wrong entries", where=where, got=_cut(found), expected=", ".join(sorted(keys))
@@ -124,6 +129,27 @@ def read_array(value: Any, dtype: str, dims: int, where: str) -> np.ndarray:
         got = f"{len(data)} bytes" if isinstance(data, bytes) else type(data).__name__
         raise WireError("an array's bytes do not fit its shape", where=where, got=got, expected=f"{size} bytes")
     return np.frombuffer(data, DTYPES[dtype]).reshape(shape)
+
+
+def plain_running(plan: RunningPlan) -> dict[str, Any]:
+    """What a robot carries out as a map of plain values."""
+    numbers = {"actions": plain_array(plan.actions, "float64"), "weights": plain_array(plan.weights, "float64")}
+    return {**numbers, "max_weight": float(plan.max_weight)}
+
+
+def read_running(value: Any) -> RunningPlan:
+    """What :func:`plain_running` gave.
+
+    Raises:
+        WireError: if a number is missing or out of range.
+    """
+    e = Entries(value, ("actions", "weights", "max_weight"), "running")
+    actions, weights = e.array("actions", "float64", 2), e.array("weights", "float64", 1)
+    if len(actions) != len(weights) or len(actions) > MAX_RUNNING:
+        raise e.wrong("weights", f"one weight for each action, at most {MAX_RUNNING}")
+    if not e.number("max_weight") > 0.0:
+        raise e.wrong("max_weight", "above zero")
+    return RunningPlan(actions, weights, e.number("max_weight"))
 
 
 def _cut(value: Any) -> str:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from robot_stack.core.action import ActionChunk
 from robot_stack.core.errors import EmbodimentMismatchError, NonFiniteError
 from robot_stack.core.observation import Observation
+from robot_stack.core.running_plan import RunningPlan
 from robot_stack.runtime.policy_connection import PolicyServerError, error_of
 from robot_stack.runtime.wire import (
     Act,
@@ -41,11 +42,14 @@ def seen(seed: int = 0, pictures: int = 2) -> Observation:
 
 
 ACT = Act(3, (4, 0), ((seen(0), seen(1)), (seen(2), seen(3))))
+PLANNED = Act(3, (4,), ((seen(0),),), (RunningPlan(np.arange(6.0).reshape(3, 2), np.array([1.0, 0.5, 0.1]), 3.0),))
 DECIDED = Decided(3, (ActionChunk(np.arange(8.0).reshape(4, 2), 0.5, 0.05),), 0.001, 0.25, 2)
 PLAIN = [
     Hello(ROBOT),
     Hello(SEEING),
     Welcome("diffusion 1234", 2, ("front", "wrist"), 2**20, 64),
+    Welcome("diffusion 1234", 2, (), 2**20, 64, "continued plans"),
+    Hello(ROBOT, 1),
     Reset(1, 5, "öffne die Schublade", 2**31 - 1),
     Ready(1, 0.0, 0.5),
     Refusal(2, "NonFiniteError", "the state is not finite", "observation 3", "x", differences=("a", "b")),
@@ -66,6 +70,20 @@ def test_observations_come_back_bit_for_bit() -> None:
             assert a.images.keys() == b.images.keys()
             assert all(np.array_equal(a.images[n], b.images[n]) and b.images[n].dtype == np.uint8 for n in a.images)
             assert (a.time_s, a.sequence) == (b.time_s, b.sequence)
+
+
+def test_what_is_carried_out_comes_back_bit_for_bit() -> None:
+    back = decode(encode(PLANNED))
+    assert isinstance(back, Act) and back.running is not None and PLANNED.running is not None
+    assert back.running[0].actions.tobytes() == PLANNED.running[0].actions.tobytes()
+    assert back.running[0].weights.tolist() == [1.0, 0.5, 0.1] and back.running[0].max_weight == 3.0
+    assert decode(encode(ACT)).running is None  # type: ignore[union-attr]
+
+
+def test_what_version_1_says_is_what_it_always_said() -> None:
+    assert set(msgpack.unpackb(encode(ACT))) == {"type", "id", "slots", "histories"}
+    welcome = msgpack.unpackb(encode(Welcome("p", 1, (), 1, 1)))
+    assert set(welcome) == {"type", "policy", "history", "cameras", "max_bytes", "max_slots"}
 
 
 def test_actions_come_back_bit_for_bit_and_may_be_written_to() -> None:
@@ -91,6 +109,12 @@ def changed(message, **entries) -> Any:
 def observed(**entries) -> Any:
     plain = msgpack.unpackb(encode(Act(1, (0,), ((seen(),),))))
     plain["histories"][0][0].update(entries)
+    return msgpack.packb(plain)
+
+
+def running(**entries) -> Any:
+    plain = msgpack.unpackb(encode(PLANNED))
+    plain["running"][0].update(entries)
     return msgpack.packb(plain)
 
 
@@ -122,10 +146,16 @@ EIGHT = b"\0" * 8
         (changed(ACT, slots=[True, 0]), "slots"),
         (changed(ACT, histories=[[], []]), "histories"),
         (changed(ACT, id=0), "'id'"),
-        (changed(PLAIN[3], seed=-1), "seed"),
-        (changed(PLAIN[3], seed=2**63), "seed"),
-        (changed(PLAIN[3], instruction="x" * 5000), "instruction"),
-        (changed(PLAIN[0], version=2), "another version"),
+        (changed(PLAIN[5], seed=-1), "seed"),
+        (changed(PLAIN[5], seed=2**63), "seed"),
+        (changed(PLAIN[5], instruction="x" * 5000), "instruction"),
+        (changed(PLAIN[0], version=3), "another version"),
+        (changed(PLAIN[0], version=True), "another version"),
+        (changed(PLAIN[3], planning="much"), "planning"),
+        (changed(PLANNED, running=[]), "running"),
+        (changed(PLANNED, running=[{}]), "wrong entries"),
+        (running(max_weight=0.0), "max_weight"),
+        (running(weights=plain_array(np.ones(2), "float64")), "one weight for each"),
         (changed(PLAIN[0], robot={"name": "x"}), "description is wrong"),
         (changed(PLAIN[0], robot=None), "description is wrong"),
         (changed(DECIDED, queue_s=float("nan")), "queue_s"),
