@@ -58,6 +58,7 @@ TASKS: dict[str, TaskEntry] = {
     "locoman/toy-basket": _entry("locoman_toy_basket", "LocoManToyBasket"),
     "locoman/press": _entry("locoman_press", "LocoManPress"),
     "locoman/ball": _entry("locoman_ball", "LocoManBall"),
+    "locoman/walk": _entry("locoman_walk", "LocoManWalk"),
     "locoman/stand": TaskEntry(f"{_PLACES[0]}.stand:locoman_stand"),
     "g1/button": _entry("g1_button", "G1Button"),
     "g1/shelf": _entry("g1_shelf", "G1Shelf"),

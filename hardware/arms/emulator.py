@@ -128,6 +128,9 @@ class ArmEmulator:
         self._last = message
         self._publisher.publish(message)
 
+    def close(self) -> None:
+        """Its node is somebody else's: nothing to free."""
+
     def _ros_side(self, state: BusState) -> tuple[list[str], list[float], list[float], list[float]]:
         rows: tuple[list[float], list[float], list[float]] = ([], [], [])
         for places in self.map.of_controller:

@@ -15,10 +15,11 @@ TASKS = ("locoman/toy-basket", "locoman/press")
 VARIED = {
     "locoman/toy-basket": ("toy_position", "basket_position"),
     "locoman/press": ("button_position", "button_normal"),
+    "locoman/walk": ("mark_position", "mark_direction"),
 }
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", VARIED)
 def test_operators_succeed(task: str) -> None:
     got = tally(task, range(1))
     assert got.failed == () and got.unmet == ()
@@ -26,12 +27,12 @@ def test_operators_succeed(task: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", VARIED)
 def test_operators_succeed_on_a_hundred_seeds(task: str) -> None:
     assert len(tally(task, range(100)).failed) <= 10
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", VARIED)
 def test_starts_depend_on_the_seed_alone_and_vary(task: str) -> None:
     _, robot = world_of(task)
     slices = robot.embodiment.state_slices
@@ -99,3 +100,20 @@ def test_operators_want_locomans_modes(operator: object) -> None:
     world, _ = world_of("locoman/press", "joint_position")
     with pytest.raises(ConfigError, match="modes"):
         operator.make(world)  # type: ignore[attr-defined]
+
+
+def test_a_mark_is_reached_when_the_robot_stands_over_it_and_looks_along_it() -> None:
+    _, robot = world_of("locoman/walk")
+    seen = robot.reset(2)
+    slices = robot.embodiment.state_slices
+    assert not robot.task.score(robot.truth).success
+    mark, yaw = seen.state[slices["mark_position"]], np.arctan2(*seen.state[slices["mark_direction"]][::-1])
+    base = robot.robot.base_qpos.start
+    for turn, off, success in ((0.0, 0.0, True), (0.3, 0.0, False), (0.0, 0.15, False)):
+        robot.data.qpos[base : base + 2] = mark[0] + off, mark[1]
+        half = 0.5 * (yaw + turn)
+        robot.data.qpos[base + 3 : base + 7] = np.cos(half), 0.0, 0.0, np.sin(half)
+        mujoco.mj_forward(robot.model, robot.data)
+        assert bool(robot.task.score(robot.truth).success) is success
+        ahead, left = robot.task.state(robot.truth)[5:7]
+        assert np.hypot(ahead, left) == pytest.approx(off, abs=1e-9)
