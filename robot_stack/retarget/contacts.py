@@ -90,6 +90,7 @@ def detect(
     if not scene.ground and not scene.objects:
         return ()
     poses = object_poses(motion.objects, scene, len(motion))
+    moving = {thing.name for thing in scene.objects if thing.moving}
     found: list[ContactSegment] = []
     paths: dict[str, np.ndarray] = {}
     for group in groups:
@@ -109,7 +110,8 @@ def detect(
         for s in range(len(names)):
             on = _hysteresis(speeds[s], gaps[s] - rest[s], rule) & (gaps[s] - rest[s] < rule.end_gap_m)
             touches[on & ((nearest == s) | (touches < 0))] = s
-        touches = _cut_creeping(touches, points, rule)
+        carried = {s for s, name in enumerate(names) if name in moving}
+        touches = _cut_creeping(touches, points, rule, carried)
         touches = _tidied(touches, max(1, round(rule.shortest_s * motion.fps)))
         found += [
             ContactSegment(group.name, start, stop, names[surface], np.empty((0, 3)))
@@ -119,14 +121,16 @@ def detect(
     return _cut_pivots(found, groups, paths, rule)
 
 
-def _cut_creeping(touches: np.ndarray, points: np.ndarray, rule: ContactRule) -> np.ndarray:
+def _cut_creeping(touches: np.ndarray, points: np.ndarray, rule: ContactRule, carried: set[int]) -> np.ndarray:
     """A stay on what does not move, cut at its fastest moment until each part stays within the largest drift."""
     out = touches.copy()
     for _ in range(8):
         calm = True
         for start, stop, surface in _runs(out):
             path = points[start:stop]
-            if surface >= 0 and stop - start > 4 and np.ptp(path, axis=0).max() > rule.largest_drift_m:
+            if surface in carried or surface < 0:
+                continue  # a hand goes where the object goes
+            if stop - start > 4 and np.ptp(path, axis=0).max() > rule.largest_drift_m:
                 calm = False
                 ahead = np.linalg.norm(path[3:] - path[:-3], axis=1)
                 fastest = start + 1 + int(np.argmax(ahead))

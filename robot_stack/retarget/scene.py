@@ -64,10 +64,17 @@ class SceneObject:
         return cls(name, points[keep], triangles.reshape(-1, 3), hull.equations[:, :3].copy(), moving)
 
     @classmethod
-    def box(cls, name: str, half: tuple[float, float, float], centre: tuple[float, float, float]) -> SceneObject:
+    def box(
+        cls,
+        name: str,
+        half: tuple[float, float, float],
+        centre: tuple[float, float, float],
+        *,
+        moving: bool = False,
+    ) -> SceneObject:
         """A box along the axes; sizes in metres."""
         corners = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], dtype=np.float64)
-        return cls.convex(name, corners * half + centre)
+        return cls.convex(name, corners * half + centre, moving=moving)
 
     def scaled(self, factor: float) -> SceneObject:
         """The same, larger about the origin of its frame."""
