@@ -23,7 +23,7 @@ def walker(frames: int = 60, fps: float = 30.0, speed: float = 1.0) -> np.ndarra
         elbow = shoulder + 0.28 * np.stack([-np.sin(swing), 0 * time, -np.cos(swing)], axis=1)
         wrist = elbow + 0.26 * np.stack([np.sin(0.4 - swing), 0 * time, -np.cos(0.4 - swing)], axis=1)
         points |= {f"{side}_hip": hip, f"{side}_knee": knee, f"{side}_ankle": ankle}
-        points |= {f"{side}_toe": ankle + (0.14, 0.0, -0.05)}
+        points |= {f"{side}_toe": ankle + np.array([0.14, 0.0, -0.05])}
         points |= {f"{side}_shoulder": shoulder, f"{side}_elbow": elbow, f"{side}_wrist": wrist}
     return np.stack([points[name] for name in KEYPOINTS], axis=1)
 
