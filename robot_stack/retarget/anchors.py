@@ -24,7 +24,7 @@ class Touching:
     """The surface's normal in the world, shape ``(frames, points, 3)``."""
 
     place: np.ndarray
-    """A point of the surface in the world, likewise [m]; from :func:`anchored`, where the point has to be."""
+    """A point of the surface in the world, likewise [m]; from :class:`Anchors`, where the point has to be."""
 
 
 def columns(groups: tuple[ContactGroup, ...]) -> dict[str, slice]:
@@ -62,14 +62,22 @@ def surfaces(scaled: Scaled, segments: tuple[ContactSegment, ...], groups: tuple
     return out
 
 
-def anchored(
-    scaled: Scaled,
-    segments: tuple[ContactSegment, ...],
-    groups: tuple[ContactGroup, ...],
-    touching: Touching,
-    soles: np.ndarray,
-) -> tuple[Touching, tuple[ContactSegment, ...]]:
-    """Fixed places for the contact points, from where the first pass has them on average.
+@dataclass(frozen=True, eq=False)
+class _Cluster:
+    """Stays of one foot on one surface that overlap: one flat, rigid sole."""
+
+    stays: tuple[ContactSegment, ...]
+    points: np.ndarray
+    shape: np.ndarray
+    flat: bool
+    frames: np.ndarray
+    pose: np.ndarray
+    normal: np.ndarray
+    on: np.ndarray
+
+
+class Anchors:
+    """Fixed places for the contact points of every stay.
 
     Toe and heel of a foot whose stays on one surface overlap get places of one flat foot, so that no stay asks for a
     shape that a rigid sole does not have.
@@ -79,42 +87,96 @@ def anchored(
         segments: of the source.
         groups: of the robot.
         touching: of :func:`surfaces`.
-        soles: contact points of the first pass in the world, shape ``(frames, points, 3)`` [m].
-
-    Returns:
-        Contact with places, and the segments with their anchors.
     """
-    where = columns(groups)
-    partner = {group.name: group.partner for group in groups}
-    rolls = {group.name: group.clearance_m > 0 for group in groups}
-    offsets = {group.name: np.array([p.offset for p in group.points]) for group in groups}
-    out = Touching(touching.on, touching.normal, touching.place.copy())
-    done: list[ContactSegment] = []
-    for cluster in _clusters(segments, partner):
-        names = sorted({segment.group for segment in cluster})
-        points = np.concatenate([np.arange(where[n].start, where[n].stop) for n in names])
-        shape = np.concatenate([offsets[n] for n in names])
-        first = cluster[0]
-        frames = np.arange(min(s.start for s in cluster), max(s.stop for s in cluster))
-        both = frames[touching.on[np.ix_(frames, points)].all(axis=1)]
-        frames = both if len(both) else frames[touching.on[np.ix_(frames, points)].any(axis=1)]
-        pose = _pose(scaled, first, frames)
-        local = np.stack([to_frame(soles[frames, p], pose) for p in points], axis=1).mean(axis=0)
-        t, p = np.argwhere(touching.on[np.ix_(frames, points)])[0]
-        normal = to_frame(pose[[t], :3] + touching.normal[frames[t], points[p]], pose[[t]])[0]
-        on = to_frame(touching.place[[frames[t]], points[p]], pose[[t]])[0]
-        if not rolls[first.group]:
-            local = local - ((local - on) @ normal)[:, None] * normal
-            local = _rigid(shape, local)
-            local = local - ((local - on) @ normal)[:, None] * normal
-        for segment in cluster:
-            mine = np.isin(points, np.arange(where[segment.group].start, where[segment.group].stop))
-            span = slice(segment.start, segment.stop)
-            own = _pose(scaled, segment)
-            for place, column in zip(local[mine], points[mine], strict=True):
-                out.place[span, column] = from_frame(np.repeat(place[None], len(segment), 0), own)
-            done.append(replace(segment, p_surface_anchor=local[mine]))
-    return out, tuple(sorted(done, key=lambda s: (s.group, s.start)))
+
+    def __init__(
+        self,
+        scaled: Scaled,
+        segments: tuple[ContactSegment, ...],
+        groups: tuple[ContactGroup, ...],
+        touching: Touching,
+    ) -> None:
+        self._scaled, self._touching, self._where = scaled, touching, columns(groups)
+        partner = {group.name: group.partner for group in groups}
+        self._clusters = [
+            self._cluster(stays, {group.name: group for group in groups}) for stays in _clusters(segments, partner)
+        ]
+
+    def __len__(self) -> int:
+        return len(self._clusters)
+
+    def _cluster(self, stays: list[ContactSegment], groups: dict[str, ContactGroup]) -> _Cluster:
+        names = sorted({stay.group for stay in stays})
+        points = np.concatenate([np.arange(self._where[n].start, self._where[n].stop) for n in names])
+        shape = np.concatenate([[p.offset for p in groups[n].points] for n in names])
+        frames = np.arange(min(s.start for s in stays), max(s.stop for s in stays))
+        on = self._touching.on[np.ix_(frames, points)]
+        frames = frames[on.all(axis=1)] if on.all(axis=1).any() else frames[on.any(axis=1)]
+        pose = _pose(self._scaled, stays[0], frames)
+        t, p = np.argwhere(self._touching.on[np.ix_(frames, points)])[0]
+        normal = to_frame(pose[[t], :3] + self._touching.normal[frames[t], points[p]], pose[[t]])[0]
+        place = to_frame(self._touching.place[[frames[t]], points[p]], pose[[t]])[0]
+        flat = groups[stays[0].group].clearance_m == 0
+        return _Cluster(tuple(stays), points, shape, flat, frames, pose, normal, place)
+
+    def fit(self, soles: np.ndarray, weights: np.ndarray | None = None) -> list[np.ndarray]:
+        """Places, in their surfaces' frames, from where contact points are on average over each stay.
+
+        Args:
+            soles: contact points in the world, shape ``(frames, points, 3)`` [m].
+            weights: of the frames in the average, shape ``(frames,)``; all alike without.
+        """
+        weights = np.ones(len(soles)) if weights is None else weights
+        return [_fitted(cluster, soles, weights) for cluster in self._clusters]
+
+    def world(self, places: list[np.ndarray]) -> np.ndarray:
+        """Where every contact point has to be in every frame, shape ``(frames, points, 3)`` [m]."""
+        out = self._touching.place.copy()
+        for cluster, local in zip(self._clusters, places, strict=True):
+            for stay in cluster.stays:
+                span, pose = slice(stay.start, stay.stop), _pose(self._scaled, stay)
+                for place, column in self._own(cluster, stay, local):
+                    out[span, column] = from_frame(np.repeat(place[None], len(stay), 0), pose)
+        return out
+
+    def first_frames(self) -> np.ndarray:
+        """First frame of each cluster, shape ``(clusters,)``."""
+        return np.array([min(s.start for s in cluster.stays) for cluster in self._clusters], dtype=np.int64)
+
+    def segments(self, places: list[np.ndarray], touches: np.ndarray) -> tuple[ContactSegment, ...]:
+        """All stays with their places, in order of group and time.
+
+        Args:
+            places: of :meth:`fit`.
+            touches: which contact point touches in which frame; a stay that was shortened is returned so.
+        """
+        done = []
+        for cluster, local in zip(self._clusters, places, strict=True):
+            for stay in cluster.stays:
+                own = self._own(cluster, stay, local)
+                frames = stay.start + np.flatnonzero(touches[stay.start : stay.stop, [p for _, p in own]].any(axis=1))
+                if len(frames):
+                    anchor = np.array([place for place, _ in own])
+                    start, stop = int(frames[0]), int(frames[-1]) + 1
+                    done.append(replace(stay, start=start, stop=stop, p_surface_anchor=anchor))
+        return tuple(sorted(done, key=lambda s: (s.group, s.start)))
+
+    def _own(self, cluster: _Cluster, stay: ContactSegment, local: np.ndarray) -> list[tuple[np.ndarray, int]]:
+        span = self._where[stay.group]
+        pairs = zip(local, cluster.points, strict=True)
+        return [(place, int(p)) for place, p in pairs if span.start <= p < span.stop]
+
+
+def _fitted(cluster: _Cluster, soles: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    seen = [to_frame(soles[cluster.frames, p], cluster.pose) for p in cluster.points]
+    local = np.average(np.stack(seen, axis=1), axis=0, weights=weights[cluster.frames])
+    if not cluster.flat:
+        return local
+
+    def level(points: np.ndarray) -> np.ndarray:
+        return points - ((points - cluster.on) @ cluster.normal)[:, None] * cluster.normal
+
+    return level(_rigid(cluster.shape, level(local)))
 
 
 def _clusters(segments: tuple[ContactSegment, ...], partner: dict[str, str]) -> list[list[ContactSegment]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -75,6 +75,9 @@ class Problem:
     touches: np.ndarray
     """Which contact point touches, shape ``(frames, soles)``, bool."""
 
+    source_touches: np.ndarray
+    """Which one's keypoint touches in the source, likewise; the robot's may be let go a few frames earlier."""
+
     normal: np.ndarray
     """Of the touched surface in the world, shape ``(frames, soles, 3)``."""
 
@@ -87,6 +90,9 @@ class Problem:
     weights: Weights = Weights()
     """Of the terms."""
 
+    acceleration: np.ndarray | None = None
+    """Largest acceleration of each joint, shape ``(nv - 6,)`` [rad/s², m/s²]; none is none."""
+
     nominal: np.ndarray | None = None
     """A motion to stay near to, shape ``(frames, nq)``."""
 
@@ -95,6 +101,23 @@ class Problem:
 
     def __len__(self) -> int:
         return len(self.gram)
+
+    def part(self, span: slice) -> Problem:
+        """A stretch of frames."""
+        nominal = None if self.nominal is None else self.nominal[span]
+        weight = None if self.nominal_weight is None else self.nominal_weight[span]
+        return replace(
+            self,
+            gram=self.gram[span],
+            optimum=self.optimum[span],
+            touches=self.touches[span],
+            source_touches=self.source_touches[span],
+            normal=self.normal[span],
+            on=self.on[span],
+            objects=self.objects[span],
+            nominal=nominal,
+            nominal_weight=weight,
+        )
 
     @cached_property
     def posture(self) -> np.ndarray:

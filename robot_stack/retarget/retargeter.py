@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from robot_stack.core.errors import ShapeError, require_name
-from robot_stack.retarget.anchors import Touching, anchored, surfaces
+from robot_stack.retarget.anchors import Anchors, Touching, surfaces
 from robot_stack.retarget.body import Body
 from robot_stack.retarget.contacts import ContactRule, detect, from_frame, object_poses, to_frame
 from robot_stack.retarget.frame_pass import FramePass, FrameRule
@@ -94,8 +94,11 @@ class Retargeter:
         problem = self.problem(scaled, surfaces(scaled, segments, self.table.contacts))
         qpos = FramePass(problem, self.rule.frame).solve(self.starts(problem))
         if self.rule.second_pass:
-            problem, segments = self._anchored(scaled, problem, segments, qpos)
-            qpos = TrajectoryPass(problem, self.rule.trajectory).solve(qpos)
+            anchors = self._anchors(scaled, problem, segments)
+            second = TrajectoryPass(problem, anchors, self.rule.trajectory)
+            qpos = second.solve(qpos)
+            problem = second.problem
+            segments = anchors.segments(second.places, problem.touches)
         return self._result(motion, scaled, problem, segments, qpos)
 
     def judge(self, motion: Motion, scene: Scene, qpos: np.ndarray) -> Retargeted:
@@ -112,16 +115,16 @@ class Retargeter:
         scaled = scale_all(motion, scene, self.table)
         segments = detect(motion, scene, self.table.contacts, self.rule.contact)
         problem = self.problem(scaled, surfaces(scaled, segments, self.table.contacts))
-        problem, segments = self._anchored(scaled, problem, segments, qpos)
+        anchors = self._anchors(scaled, problem, segments)
+        soles = problem.body.places(problem.body.sweep(qpos, problem.objects, near=False), *problem.soles)
+        places = anchors.fit(soles)
+        problem = replace(problem, on=anchors.world(places))
+        segments = anchors.segments(places, problem.touches)
         return self._result(motion, scaled, problem, segments, qpos)
 
-    def _anchored(
-        self, scaled: Scaled, problem: Problem, segments: tuple[ContactSegment, ...], qpos: np.ndarray
-    ) -> tuple[Problem, tuple[ContactSegment, ...]]:
-        soles = problem.body.places(problem.body.sweep(qpos, problem.objects, near=False), *problem.soles)
+    def _anchors(self, scaled: Scaled, problem: Problem, segments: tuple[ContactSegment, ...]) -> Anchors:
         touching = Touching(problem.touches, problem.normal, problem.on)
-        touching, segments = anchored(scaled, segments, self.table.contacts, touching, soles)
-        return replace(problem, on=touching.place), segments
+        return Anchors(scaled, segments, self.table.contacts, touching)
 
     def keypoint_names(self, motion: Motion) -> tuple[str, ...]:
         """Keypoints that source and robot have."""
@@ -152,6 +155,7 @@ class Retargeter:
             optimum=optimum,
             soles=body.points(tuple(point for group in self.table.contacts for point in group.points)),
             touches=touching.on,
+            source_touches=touching.on,
             normal=touching.normal,
             on=touching.place,
             objects=objects,
@@ -281,6 +285,9 @@ class Retargeter:
         off = violations(problem, qpos, sweep)
         worst = off.worst()
         notes = [*motion.notes, scaled.why]
+        let_go = int((problem.source_touches & np.logical_not(problem.touches)).any(axis=1).sum())
+        if let_go:
+            notes.append(f"contact points were let go early, or set down late, in {let_go} frames at the ends of stays")
         if max(worst["penetration_m"], worst["self_penetration_m"], worst["anchor_m"]) > 1e-3:
             notes.append("not every constraint could be met: see the violations of each frame")
         result = Retargeted(
