@@ -1,0 +1,1 @@
+"""How each kind of robot is deployed; one file a robot."""
