@@ -104,3 +104,64 @@ def test_no_robot_and_no_controller_are_refused(emulated: Any) -> None:
     arm.bus._wait_s = 0.5
     with pytest.raises(BusError, match="/none"):
         arm.bus.engage()
+
+
+def with_actions() -> ArmConfig:
+    """The Panda through actions alone."""
+    config = load_arm_config("panda")
+    return replace(
+        config,
+        controllers=tuple(replace(c, kind="follow_joint_trajectory") for c in config.controllers),
+        horizon_s=0.1,
+    )
+
+
+def test_actions_move_arm_and_gripper(emulated: Any) -> None:
+    arm = emulated(with_actions())
+    arm.bus.open()
+    arm.bus.engage()
+    goal = arm.bus.read().joint_position.copy()
+    goal[0] += 0.2
+    goal[-2:] = 0.01
+
+    def there() -> bool:
+        arm.bus.write(command(goal))
+        state = arm.bus.read()
+        return bool(
+            abs(state.joint_position[0] - goal[0]) < 0.02 and np.abs(state.joint_position[-2:] - 0.01).max() < 2e-3
+        )
+
+    arm.until(there, "the arm")
+    assert not arm.bus.read().faults
+
+
+def test_goals_that_are_refused_again_and_again_are_a_fault(emulated: Any) -> None:
+    arm = emulated(with_actions())
+    arm.bus.open()
+    arm.bus.engage()
+    start = arm.bus.read().joint_position.copy()
+    arm.emulator.faults.reject_goals = True
+
+    def refused() -> bool:
+        arm.bus.write(command(start))
+        return any("refused" in fault for fault in arm.bus.read().faults)
+
+    arm.until(refused, "a fault")
+    arm.emulator.faults.reject_goals = False
+    arm.until(lambda: (arm.bus.write(command(start)), not arm.bus.read().faults)[1], "the fault to go")
+
+
+def test_commands_that_stop_cancel_the_goal_that_runs(emulated: Any) -> None:
+    arm = emulated(replace(with_actions(), horizon_s=2.0))
+    arm.bus.open()
+    arm.bus.engage()
+    start = arm.bus.read().joint_position.copy()
+    goal = start.copy()
+    goal[0] += 0.6
+    arm.until(lambda: arm.plant.read().sequence > 300, "the first goal to be old enough for another")
+    arm.bus.write(command(goal))
+    arm.until(lambda: arm.bus._stopped_by_timer, "the node's timer")
+    sequence = arm.plant.read().sequence
+    arm.until(lambda: arm.plant.read().sequence > sequence + 400, "the plant")
+    assert abs(arm.plant.read().joint_position[0] - start[0]) < 0.3
+    assert np.abs(arm.plant.read().joint_velocity[:7]).max() < 0.02
