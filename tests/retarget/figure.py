@@ -12,7 +12,7 @@ LEG_M = 0.84
 def walker(frames: int = 60, fps: float = 30.0, speed: float = 1.0) -> np.ndarray:
     """Keypoints of an adult who walks along x, z up, feet near the ground, shape ``(frames, 15, 3)`` [m]."""
     time = np.arange(frames) / fps
-    points = {"pelvis": np.stack([speed * time, 0 * time, 0.88 + 0.01 * np.cos(4 * np.pi * time)], axis=1)}
+    points = {"pelvis": np.stack([speed * time, 0 * time, 0.92 + 0.01 * np.cos(4 * np.pi * time)], axis=1)}
     for side, sign in (("left", 1.0), ("right", -1.0)):
         hip = points["pelvis"] + (0.0, sign * 0.09, -0.02)
         swing = 0.35 * sign * np.sin(2 * np.pi * time)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from robot_stack.retarget.motion import MotionError
+from robot_stack.retarget.motion import KEYPOINTS, MotionError
 from robot_stack.retarget.readers.asf import parse_amc, parse_asf, places
 from robot_stack.retarget.readers.read import read_motion
 
@@ -60,7 +60,9 @@ def write(folder: Path, frames: int = 9) -> tuple[Path, dict[str, np.ndarray]]:
     (folder / "07.asf").write_text("\n".join(text))
     rng = np.random.default_rng(1)
     values = {
-        "root": np.concatenate([rng.uniform(-1, 1, (frames, 3)) + (0, 16, 0), rng.uniform(-9, 9, (frames, 3))], 1)
+        "root": np.concatenate(
+            [rng.uniform(-1, 1, (frames, 3)) + np.array([0, 16, 0]), rng.uniform(-9, 9, (frames, 3))], 1
+        )
     }
     values |= {n: rng.uniform(-20, 20, (frames, len(dof.split()))) for n, (*_, dof) in BONES.items() if dof}
     lines = ["#!made by a test", ":FULLY-SPECIFIED", ":DEGREES"]
@@ -109,16 +111,7 @@ def test_an_amc_becomes_a_motion_in_metres(tmp_path: Path) -> None:
     amc, values = write(tmp_path)
     motion = read_motion(amc)
     assert motion.fps == 120.0
-    assert set(motion.keypoint_names) == set(
-        [
-            "pelvis",
-            *(
-                f"{s}_{p}"
-                for s in ("left", "right")
-                for p in ("hip", "knee", "ankle", "toe", "shoulder", "elbow", "wrist")
-            ),
-        ]
-    )
+    assert set(motion.keypoint_names) == set(KEYPOINTS)
     root = values["root"][:, :3] * 0.0254 / 0.45
     assert motion.point("root") == pytest.approx(np.stack([root[:, 0], -root[:, 2], root[:, 1]], axis=1), abs=1e-7)
 

@@ -54,7 +54,7 @@ def written(path: Path, frames: int = 12, seed: int = 0, prefix: str = "", wild:
         shift = np.repeat(offsets[name][None], frames, axis=0)
         own = [angles]
         if parent is None:
-            path_of = np.stack([3.0 * np.arange(frames), 90 + 0 * np.arange(frames), 1.0 * np.arange(frames)], axis=1)
+            path_of = np.array([[3.0 * t, 90.0, 1.0 * t] for t in range(frames)])
             # Positions after the rotations, z first: channels come in any order.
             channels = [*channels, "Zposition", "Xposition", "Yposition"]
             own.append(path_of[:, [2, 0, 1]])
