@@ -137,13 +137,13 @@ class JointGuard:
 
     def hold(self, measured: Measured | None, now_s: float) -> JointCommand:
         """Brake to rest and stay there."""
-        return self._still(self._positions.tick(None, now_s=now_s, measured=measured).action)
+        return self.still(self._positions.tick(None, now_s=now_s, measured=measured).action)
 
     def move(self, target: np.ndarray, measured: Measured, now_s: float) -> JointCommand:
         """Towards a position, within the limits."""
         self._count += 1
         out = self._positions.tick(Command(target, now_s, self._count), now_s=now_s, measured=measured)
-        return self._still(out.action)
+        return self.still(out.action)
 
     def limp(self, position: np.ndarray) -> JointCommand:
         """Damping alone; ``position`` is where the joints are, and has no force."""
@@ -157,7 +157,8 @@ class JointGuard:
             why += out.interventions
         return out.action
 
-    def _still(self, position: np.ndarray) -> JointCommand:
+    def still(self, position: np.ndarray) -> JointCommand:
+        """Hold ``position`` (within the limits), whatever the filter says."""
         self._position = position
         return JointCommand(position, self._zeros, self._zeros, self._stiffness, self._damping)
 

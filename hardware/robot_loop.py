@@ -110,6 +110,25 @@ class RobotLoop:
         self._write(self._command(now_s, control), now_s)
         self._ticks += 1
 
+    def last_resort(self, error: Exception) -> None:
+        """A tick raised, which is a defect of ours: go on holding where that is safe, else damp; latched.
+
+        Args:
+            error: what it raised.
+        """
+        self.latched = self.latched or f"a defect in the loop: {in_one_line(error)}"
+        if self.state not in _NOTHING_TO_STOP:
+            self.state = State.ESTOP
+        holds = self.parts.bus.obeys == "position" or self.parts.config.stop == "hold"
+        self._cannot_hold = self._cannot_hold or not holds
+        if self.written is None or self._guard is None:
+            return
+        position = self.written.position
+        try:
+            self.parts.bus.write(self._guard.still(position) if holds else self._guard.limp(position))
+        except Exception as second:  # nothing is left to try but the next tick
+            self.faults = {"bus": in_one_line(second)}
+
     def status(self, now_s: float) -> LoopStatus:
         """How it stands; may be called from another thread, and then mixes two ticks at worst."""
         good, driving, refusal = self.watch.good, self._driving, self.chunks.last_refusal
