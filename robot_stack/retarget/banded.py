@@ -25,19 +25,20 @@ class Banded:
     def __init__(self, blocks: np.ndarray) -> None:
         frames, nv, _ = blocks.shape
         self._nv = nv
-        self._band = np.zeros((3 * nv + 1, frames, nv))
-        a, b = np.nonzero(np.tri(nv, dtype=bool))
-        self._band[a - b, :, b] = blocks[:, a, b].T
+        # One row for each column of the matrix, from its diagonal down: LAPACK's own order, so that nothing is copied.
+        self._columns = np.zeros((frames, nv, 3 * nv + 1))
+        for dof in range(nv):
+            self._columns[:, dof, : nv - dof] = blocks[:, dof, dof:]
 
     def copy(self) -> Banded:
         """Another, which may be changed and solved."""
         out = Banded.__new__(Banded)
-        out._nv, out._band = self._nv, self._band.copy()
+        out._nv, out._columns = self._nv, self._columns.copy()
         return out
 
     def add_diagonal(self, values: np.ndarray, first_dof: int = 0) -> None:
         """Add to the diagonal; shape ``(frames, nv - first_dof)``."""
-        self._band[0, :, first_dof:] += values
+        self._columns[:, first_dof:, 0] += values
 
     def add_outer(self, rows: np.ndarray, frames: np.ndarray, weight: np.ndarray) -> None:
         """Add the sum of ``weight · rowᵀ row`` to the blocks of their frames.
@@ -49,11 +50,14 @@ class Banded:
         """
         if not len(rows):
             return
-        starts = np.flatnonzero(np.concatenate([[True], np.diff(frames) > 0]))
-        a, b = np.nonzero(np.tri(self._nv, dtype=bool))
-        self._band[a - b, frames[starts][:, None], b] += np.add.reduceat(
-            weight[:, None] * rows[:, a] * rows[:, b], starts
+        where, first, count = np.unique(frames, return_index=True, return_counts=True)
+        padded = np.zeros((len(where), int(count.max()), self._nv))
+        padded[np.repeat(np.arange(len(where)), count), np.arange(len(rows)) - np.repeat(first, count)] = (
+            np.sqrt(weight)[:, None] * rows
         )
+        blocks = np.swapaxes(padded, 1, 2) @ padded
+        for dof in range(self._nv):
+            self._columns[where, dof, : self._nv - dof] += blocks[:, dof, dof:]
 
     def add_difference(self, stencil: tuple[float, ...], weight: np.ndarray, first_dof: int = 0) -> None:
         """Add the squares of a difference in time.
@@ -66,15 +70,15 @@ class Banded:
         count = len(weight)
         for i, first in enumerate(stencil):
             for j in range(i, len(stencil)):
-                self._band[(j - i) * self._nv, i : i + count, first_dof:] += first * stencil[j] * weight
+                self._columns[i : i + count, first_dof:, (j - i) * self._nv] += first * stencil[j] * weight
 
     def solve(self, right: np.ndarray) -> np.ndarray:
-        """The solution for a right side of shape ``(frames, nv)``.
+        """The solution for a right side of shape ``(frames, nv)``; the matrix is used up.
 
         Raises:
             numpy.linalg.LinAlgError: if the matrix is not positive definite.
         """
-        flat = self._band.reshape(3 * self._nv + 1, -1)
+        flat = self._columns.reshape(-1, 3 * self._nv + 1).T
         factor = cholesky_banded(flat, lower=True, overwrite_ab=True, check_finite=False)
         return cho_solve_banded((factor, True), right.ravel(), check_finite=False).reshape(right.shape)
 

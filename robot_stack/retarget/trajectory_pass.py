@@ -10,7 +10,7 @@ from robot_stack.retarget.anchors import Anchors
 from robot_stack.retarget.banded import nearby
 from robot_stack.retarget.descent import Descent, DescentRule, State
 from robot_stack.retarget.problem import Problem
-from robot_stack.retarget.springs import Springs, look, miss, too_fast
+from robot_stack.retarget.springs import Seen, Springs, miss, too_fast
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,12 @@ class TrajectoryRule:
     stubborn: float = 3e-4
     """A frame that misses something by more than this, once the search has settled, gets stiffer springs [m]."""
 
+    released: float = 5e-4
+    """A contact point that misses its anchor by more than this when all frames have settled is let go, if that is …
+    [m]"""
+
     release_s: float = 0.15
-    """A contact point that still misses its anchor so near to the beginning or end of its stay is let go there; it
-    counts as a source's contact all the same [s]."""
+    """… so near to the beginning or end of its stay; it counts as a source's contact all the same [s]."""
 
     stiffest: float = 25.0
     """How much stiffer at most."""
@@ -129,6 +132,7 @@ class TrajectoryPass:
 
     def _windowed(self, state: State) -> np.ndarray:
         """Stretches that still violate something, solved on their own."""
+        self._release(state.seen)
         out, frames = state.seen.qpos.copy(), len(self.problem)
         bad = (miss(self.problem, state.seen) > self.rule.accepted) | (too_fast(self.problem, state.seen) > 1e-6)
         wide = nearby(bad, self.rule.margin) > 0
@@ -140,37 +144,22 @@ class TrajectoryPass:
             held[: int(start) - span.start] = True
             held[int(stop) - span.start :] = True
             problem, springs = self.problem.part(span), self._springs.part(self.problem, span)
-            solved, worst = self._settled(Descent(problem, springs, self.rule.descent, held), out[span])
-            if worst > self.rule.stubborn and (touches := self._released(problem, solved)) is not None:
-                problem, springs = replace(problem, touches=touches), self._springs.part(self.problem, span)
-                again = self._settled(Descent(problem, springs, self.rule.descent, held), out[span])
-                if again[1] < worst:
-                    solved, _ = again
-                    self.problem.touches[span] = touches
-            out[span] = solved
+            out[span] = self._settled(Descent(problem, springs, self.rule.descent, held), out[span])
         return out
 
-    def _released(self, problem: Problem, qpos: np.ndarray) -> np.ndarray | None:
-        """Which points touch when those that miss their anchors at the very ends of their stays are let go there."""
-        seen, reach = look(problem, qpos), max(1, round(self.rule.release_s / problem.dt))
-        broken = miss(problem, seen) > self.rule.stubborn
-        off = np.linalg.norm(seen.soles - problem.on, axis=2)
-        culprits = problem.touches & broken[:, None] & (off > 0.5 * self.rule.stubborn)
-        touches = problem.touches.copy()
-        for t, p in np.argwhere(culprits):
-            behind, ahead = problem.touches[t : t + reach + 1, p], problem.touches[max(0, t - reach) : t + 1, p]
+    def _release(self, seen: Seen) -> None:
+        """Points that still miss their anchors at the very ends of their stays are let go there."""
+        touches, reach = self.problem.touches, max(1, round(self.rule.release_s / self.problem.dt))
+        off = np.linalg.norm(seen.soles - self.problem.on, axis=2)
+        for t, p in np.argwhere(touches & (off > self.rule.released)):
+            behind, ahead = touches[t : t + reach + 1, p], touches[max(0, t - reach) : t + 1, p]
             if not behind.all():
                 touches[t : t + int(np.argmin(behind)), p] = False
             elif not ahead.all():
                 touches[t - int(np.argmin(ahead[::-1])) + 1 : t + 1, p] = False
-        return touches if (touches != problem.touches).any() else None
 
-    def _settled(self, descent: Descent, qpos: np.ndarray) -> tuple[np.ndarray, float]:
-        """Springs whose rests move and that stiffen until nothing is violated; the best there was, if something is.
-
-        Returns:
-            The motion and its worst violation [m].
-        """
+    def _settled(self, descent: Descent, qpos: np.ndarray) -> np.ndarray:
+        """Springs whose rests move and that stiffen until nothing is violated; the best there was, if something is."""
         rule, problem, springs = self.rule, descent.problem, descent.springs
         state, damping = descent.state(qpos), np.full(len(qpos), rule.descent.damping)
         best, lowest, worst = qpos, np.inf, np.inf
@@ -187,4 +176,4 @@ class TrajectoryPass:
             springs.shift(problem, state.seen)
             springs.stiffen(nearby(off > rule.stubborn, 1) > 0, rule.tighten, rule.stiffest)
             state = descent.state(state.seen.qpos)
-        return (best, lowest) if worst > rule.accepted else (state.seen.qpos, worst)
+        return best if worst > rule.accepted else state.seen.qpos
