@@ -60,6 +60,18 @@ JOINTS = (
 JOINT_NAMES = tuple(joint.name for joint in JOINTS)
 """Their names."""
 
+_PARALLEL = {
+    "left_ankle_pitch_joint": "left_ankle_b_motor",
+    "left_ankle_roll_joint": "left_ankle_a_motor",
+    "right_ankle_pitch_joint": "right_ankle_b_motor",
+    "right_ankle_roll_joint": "right_ankle_a_motor",
+    "waist_roll_joint": "waist_a_motor",
+    "waist_pitch_joint": "waist_b_motor",
+}
+
+PARALLEL_NAMES = tuple(_PARALLEL.get(name, name) for name in JOINT_NAMES)
+"""What the slots mean in AB mode: names differ, so that nothing made for pitch and roll is taken for these."""
+
 WAIST = slice(12, 15)
 """Yaw, roll, pitch."""
 
