@@ -10,8 +10,11 @@ from robot_stack.core.joint_plant import JointPlant
 
 
 class Emulator(Protocol):
-    """Speaks a robot's own wire format for a simulated body. One thread calls it, once a servo period, in this order:
-    ``command``, then (the body moved) ``publish``. Callbacks of its subscriptions may come from another thread."""
+    """Speaks a robot's own wire format for a simulated body.
+
+    One thread calls it, once a servo period: ``command``, then, when the body has moved, ``publish``. Callbacks of its
+    subscriptions may come from another thread.
+    """
 
     def reset(self, state: BusState) -> None:
         """The body was put at a start; commands heard before do not count."""
