@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,10 @@ class SceneObject:
 
     moving: bool = False
     """Whether it has a motion; otherwise its frame is the world's."""
+
+    hidden: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=bool))
+    """Triangles that nothing can touch, such as faces between two pieces of one terrain: no samples are drawn from
+    them. Shape ``(triangles,)``, or empty when there are none."""
 
     @classmethod
     def convex(cls, name: str, points: np.ndarray, *, moving: bool = False) -> SceneObject:
@@ -78,7 +82,29 @@ class SceneObject:
 
     def scaled(self, factor: float) -> SceneObject:
         """The same, larger about the origin of its frame."""
-        return SceneObject(self.name, self.vertices * factor, self.triangles, self.normals, self.moving)
+        return replace(self, vertices=self.vertices * factor)
+
+    def mapped(self, affine: np.ndarray) -> SceneObject:
+        """The same after an affine map of its frame: moved, turned, stretched or sheared.
+
+        Args:
+            affine: shape ``(3, 4)``; the linear part must not mirror or flatten.
+
+        Raises:
+            SceneError: if it does.
+        """
+        linear = affine[:, :3]
+        if not np.isfinite(affine).all() or np.linalg.det(linear) <= 1e-9:
+            raise SceneError("an object can be stretched and turned, but not flattened or mirrored", where=self.name)
+        # Normals are covectors.
+        normals = self.normals @ np.linalg.inv(linear)
+        normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+        return replace(self, vertices=self.vertices @ linear.T + affine[:, 3], normals=normals)
+
+    @property
+    def open_areas(self) -> np.ndarray:
+        """Of the triangles, 0 for those that are hidden [m²]."""
+        return np.where(self.hidden, 0.0, self.areas) if self.hidden.any() else self.areas
 
     @property
     def areas(self) -> np.ndarray:
@@ -97,7 +123,7 @@ class SceneObject:
         """
         rng = generator(seed, zlib.crc32(self.name.encode()))
         middle = self.vertices[self.triangles].mean(axis=1)[:, 2]
-        areas = np.where((middle > low) & (middle < high), self.areas, 0.0)
+        areas = np.where((middle > low) & (middle < high), self.open_areas, 0.0)
         areas = areas if areas.sum() > 0 else self.areas
         which = rng.choice(len(areas), size=count, p=areas / areas.sum())
         u = np.sqrt(rng.random((count, 1)))
@@ -151,9 +177,12 @@ class Scene:
     ground: bool = True
     """Whether the plane z = 0 is there."""
 
+    notes: tuple[str, ...] = ()
+    """What was approximated or repaired when it was read, in sentences."""
+
     def scaled(self, factor: float) -> Scene:
         """The same, larger about the world's origin (objects that move: about their own)."""
-        return Scene(tuple(thing.scaled(factor) for thing in self.objects), self.ground)
+        return replace(self, objects=tuple(thing.scaled(factor) for thing in self.objects))
 
     def add_to(self, spec: Any) -> None:
         """Add everything to an ``MjSpec`` that has a robot."""
@@ -182,7 +211,7 @@ class Scene:
 
     def sample_counts(self, count: int) -> list[int]:
         """How many of ``count`` samples each object gets: by area, at least four."""
-        areas = np.array([thing.areas.sum() for thing in self.objects])
+        areas = np.array([thing.open_areas.sum() for thing in self.objects])
         return [int(n) for n in np.maximum(4, np.floor(count * areas / areas.sum()))]
 
 
