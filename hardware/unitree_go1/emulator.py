@@ -89,20 +89,10 @@ class EmulatedGo1:
         self._frozen: bytes = b""
         self._kept: bytes = b""
 
-    def exchange(self, state: LegState) -> LegCommand | None:
-        """One period of the motor computer: hear commands, then tell the state to whoever sent the last one.
-
-        Args:
-            state: of the robot now.
-
-        Returns:
-            The newest command; ``None`` before the first.
-        """
-        if self.faults.silent:
-            self._arrived()
-            return self.heard.last
+    def hear(self) -> LegCommand | None:
+        """Take what came; the newest command, which the motors keep until another comes, or ``None`` before the first."""
         for data, peer in self._arrived():
-            if self._random.random() < self.faults.lose_commands:
+            if self.faults.silent or self._random.random() < self.faults.lose_commands:
                 continue
             try:
                 self.heard.last = decode_command(data)
@@ -111,13 +101,17 @@ class EmulatedGo1:
                 continue
             self.heard.commands += 1
             self._peer = peer
-        if self._peer is not None:
-            self._tell(self._shown(state))
         return self.heard.last
 
+    def tell(self, state: LegState) -> None:
+        """Send a state to whoever sent the last command."""
+        if self._peer is None or self.faults.silent:
+            return
+        self._pass_on(self._shown(state))
+
     def forget(self) -> None:
-        """Start anew: no command, nobody to tell."""
-        self.heard, self._peer, self._kept, self._frozen = Heard(), None, b"", b""
+        """Start anew, without a command; whoever spoke last is still told states."""
+        self.heard, self._kept, self._frozen = Heard(), b"", b""
 
     def close(self) -> None:
         """Idempotent, never raises."""
@@ -142,7 +136,7 @@ class EmulatedGo1:
         shown = LegState(**{**vars(state), "mode": mode})
         return encode_state(shown) + bytes(TRAILER)
 
-    def _tell(self, packet: bytes) -> None:
+    def _pass_on(self, packet: bytes) -> None:
         faults, random = self.faults, self._random
         if faults.frozen:
             packet = self._frozen or packet

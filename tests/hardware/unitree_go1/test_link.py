@@ -48,7 +48,8 @@ def _exchange(legs: LegLink, robot: EmulatedGo1, tick: int) -> LegState | None:
     legs.send(replace(limp(), stiffness=np.full(MOTORS, float(tick))))
     deadline = time.monotonic() + PATIENCE_S
     while robot.heard.commands == heard and time.monotonic() < deadline:
-        robot.exchange(_state(tick))
+        robot.hear()
+    robot.tell(_state(tick))
     return _received(legs, 0.5)
 
 
@@ -83,7 +84,7 @@ def test_of_several_states_the_newest_counts(robot: EmulatedGo1) -> None:
     legs = _ours(robot)
     assert _exchange(legs, robot, 10) is not None
     for tick in (12, 16, 14):
-        robot.exchange(_state(tick))
+        robot.tell(_state(tick))
     deadline, newest = time.monotonic() + PATIENCE_S, 0
     while legs.counters()["late"] == 0 and time.monotonic() < deadline:
         state = legs.receive()
@@ -99,7 +100,8 @@ def test_doubled_swapped_and_damaged_states(robot: EmulatedGo1) -> None:
     ticks = []
     for tick in range(10, 210, 2):
         legs.send(limp())
-        robot.exchange(_state(tick))
+        robot.hear()
+        robot.tell(_state(tick))
         state = _received(legs, 0.003)
         if state is not None:
             ticks.append(state.tick)
