@@ -25,7 +25,8 @@ def read_mjcf_scene(path: str | Path, *, hull: bool = False, tolerance_m: float 
 
     A body with a free joint (or a mocap body) moves and is called as the body; its frame is the body's. Everything else
     stands where it is at the model's start. A level plane at z = 0 is the ground. Round geoms become polyhedra, about
-    1 mm too small (the notes say by how much); height fields become convex pieces; mesh geoms must be convex or consist of convex parts.
+    1 mm too small (the notes say by how much); height fields become convex pieces; mesh geoms must be convex or
+    consist of convex parts.
 
     Args:
         path: the MJCF.
