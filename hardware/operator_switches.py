@@ -16,7 +16,8 @@ class Deadman:
     """
 
     def __init__(self, timeout_s: float) -> None:
-        self._timeout_s = timeout_s
+        self.timeout_s = timeout_s
+        """With no new message for so long it counts as released [s]."""
         self._held = False
         self._stamp_ns: int | None = None
         self._since_s = -float("inf")
@@ -31,7 +32,7 @@ class Deadman:
 
     def held(self, now_s: float) -> bool:
         """Whether somebody holds it now."""
-        return self._held and now_s - self._since_s <= self._timeout_s
+        return self._held and now_s - self._since_s <= self.timeout_s
 
 
 class RemoteButtons:

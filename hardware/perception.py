@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -31,7 +32,9 @@ class Perception:
     """
 
     def __init__(self, senses: Senses, source: Callable[[], Tracked | None], timeout_s: float) -> None:
-        self._senses, self._source, self._timeout_s = senses, source, timeout_s
+        self._senses, self._source = senses, source
+        self.timeout_s = timeout_s
+        """What was tracked longer ago is stale [s]."""
         self._tracked: Tracked = {}
         self._tracked_s = -float("inf")
         self.state: RobotState | None = None
@@ -56,9 +59,12 @@ class Perception:
         if good is None:
             return
         age_s = now_s - self._tracked_s
-        if self._senses.tracked_fields and age_s > self._timeout_s:
+        if self._senses.tracked_fields and age_s > self.timeout_s:
             names = ", ".join(field.name for field in self._senses.tracked_fields)
             self.missing = f"{names}: not tracked {f'for {age_s:.2f} s' if self._tracked else 'yet'}"
+            return
+        if not all(math.isfinite(float(np.abs(values).sum())) for values in self._tracked.values()):
+            self.missing = "what is tracked is not finite"
             return
         try:
             self.state = self._senses.state(replace(good, time_s=nominal_s), self._tracked)

@@ -7,17 +7,20 @@ the safety filter to the robot. It holds no clock and starts no thread, so that 
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 
 import numpy as np
 
 from robot_stack.core.joint_bus import BusState
 from robot_stack.core.joint_control import JointCommand
 from robot_stack.core.safety import Measured
-from robot_stack.hardware.chunk_buffer import ChunkBuffer, to_ns
+from robot_stack.hardware.chunk_buffer import ChunkBuffer, ChunkConfig, to_ns
 from robot_stack.hardware.driving import Driving
 from robot_stack.hardware.joint_guard import JointGuard
+from robot_stack.hardware.loop_config import LoopConfig
 from robot_stack.hardware.loop_inputs import LoopInputs
 from robot_stack.hardware.loop_reports import Changed, LoopStatus, Outbox, Report
+from robot_stack.hardware.loop_status import LoopCounts, snapshot
 from robot_stack.hardware.operator_switches import Deadman, RemoteButtons
 from robot_stack.hardware.perception import Perception, in_one_line
 from robot_stack.hardware.robot_parts import RobotParts
@@ -62,16 +65,19 @@ class RobotLoop:
         self.written: JointCommand | None = None
         """The last command that was handed to the robot."""
         self._cannot_hold = False
+        self._unwritten = ""
         self._deadman = Deadman(config.deadman_timeout_s)
         self._buttons = RemoteButtons(config.presses, config.deadman_buttons)
         self._remote_deadman = False
         tracked = parts.tracked or self.inputs.take_tracked
-        self._perception = Perception(parts.senses, tracked, config.tracked_timeout_s)
+        self.perception = Perception(parts.senses, tracked, config.tracked_timeout_s)
+        """What controllers and policies see."""
         self._move: StartMove | None = None
-        self._ticks = self._overruns = 0
-        self._late_s = self._worst_late_s = self._latency_s = 0.0
+        self.counts = LoopCounts()
+        """Ticks, overruns, latencies."""
         self._guard: JointGuard | None = None
-        self._driving: Driving | None = None
+        self.driving: Driving | None = None
+        """Leads the controller, once a good state has come."""
 
     def engage(self, now_s: float) -> None:
         """The robot's own start-up; may take seconds. It ends in ``IDLE``.
@@ -82,15 +88,14 @@ class RobotLoop:
         self.parts.bus.engage()
         self.watch.forget()
         self.latched, self._cannot_hold, self.written = "", False, None
-        self._ticks = self._overruns = 0
-        self._worst_late_s = 0.0
+        self.counts = LoopCounts()
         self._change(Event.ENGAGED, now_s)
 
     def disengage(self, now_s: float) -> None:
         """Leave the robot at rest; afterwards nothing is sent any more."""
         self._change(Event.RELEASED, now_s)
         self.parts.bus.release()
-        self._guard = self._driving = self._move = None
+        self._guard = self.driving = self._move = None
 
     def tick(self, now_s: float, late_s: float = 0.0) -> None:
         """One servo tick.
@@ -102,13 +107,20 @@ class RobotLoop:
         if self.state is State.UNCONFIGURED:
             self._answer_requests(now_s)
             return
-        control = self._ticks % self.parts.ticks_per_control == 0
+        control = self.counts.ticks % self.parts.ticks_per_control == 0
         now_s = self._read(now_s, late_s)
         self._perceive(now_s, control)
         self._listen(now_s)
         self._follow(now_s)
         self._write(self._command(now_s, control), now_s)
-        self._ticks += 1
+        self.counts.ticks += 1
+
+    def retime(self, config: LoopConfig, chunks: ChunkConfig) -> None:
+        """Take other time-outs and speeds; not while the robot moves."""
+        self.parts = replace(self.parts, config=config, chunks=chunks)
+        self.chunks.config = chunks
+        self._deadman.timeout_s = config.deadman_timeout_s
+        self.perception.timeout_s = config.tracked_timeout_s
 
     def last_resort(self, error: Exception) -> None:
         """A tick raised, which is a defect of ours: go on holding where that is safe, else damp; latched.
@@ -131,38 +143,13 @@ class RobotLoop:
 
     def status(self, now_s: float) -> LoopStatus:
         """How it stands; may be called from another thread, and then mixes two ticks at worst."""
-        good, driving, refusal = self.watch.good, self._driving, self.chunks.last_refusal
-        return LoopStatus(
-            state=self.state.value,
-            time_s=now_s,
-            ticks=self._ticks,
-            overruns=self._overruns,
-            worst_late_ms=1e3 * self._worst_late_s,
-            state_age_ms=-1.0 if good is None else 1e3 * max(0.0, now_s - good.time_s),
-            latency_ms=1e3 * self._latency_s,
-            plan_left_ms=1e3 * self.chunks.left_s(now_s),
-            deadman=self._deadman_held(now_s),
-            estop_pressed=self.inputs.estop_pressed,
-            faults=dict(self.faults),
-            latched=self.latched,
-            missing=self._perception.missing,
-            warnings=() if good is None else good.warnings,
-            readings={} if good is None else dict(good.readings),
-            last_intervention="" if driving is None else driving.last_intervention,
-            interventions=0 if driving is None else driving.intervened,
-            chunks_accepted=self.chunks.accepted,
-            chunks_refused=self.chunks.refused,
-            last_refusal="" if refusal is None else f"{refusal.reason}: {refusal.detail}",
-            actions_trimmed=self.chunks.trimmed,
-            states_out_of_order=self.watch.out_of_order,
-        )
+        return snapshot(self, now_s)
 
     # What is known
 
     def _read(self, now_s: float, late_s: float) -> float:
         """Read and judge the robot's state; returns the time, which is no earlier than the state's."""
-        self._worst_late_s = max(self._worst_late_s, late_s)
-        self._overruns += late_s > self.period_s
+        self.counts.late(late_s, self.period_s)
         config, watch = self.parts.config, self.watch
         self.faults = {}
         try:
@@ -173,6 +160,8 @@ class RobotLoop:
             if state is not None and now_s < state.time_s < now_s + 0.1:  # it came in after this tick's begin
                 now_s = state.time_s
             self.faults = watch.judge(state, now_s)
+        if self._unwritten:
+            self.faults["unwritten"] = self._unwritten
         if late_s > config.max_late_s:
             self.faults["late"] = f"the loop was {1e3 * late_s:.0f} ms late"
         tilt = watch.tilt_rad()
@@ -187,12 +176,12 @@ class RobotLoop:
         limits, timeout_s = self.parts.limits, self.parts.config.state_timeout_s
         start, guards = good.joint_position, self.parts.controller.guards
         self._guard = JointGuard(limits, guards, self.period_s, start, state_timeout_s=timeout_s)
-        self._driving = Driving(self.parts, self.chunks, self._guard, self._out)
+        self.driving = Driving(self.parts, self.chunks, self._guard, self._out)
 
     def _perceive(self, now_s: float, control: bool) -> None:
         good = None if self._is_blind else self.watch.good
-        self._perception.look(good, self._ticks * self.period_s, now_s)
-        observed = self._perception.observe(good) if control else None
+        self.perception.look(good, self.counts.ticks * self.period_s, now_s)
+        observed = self.perception.observe(good) if control else None
         if observed is not None:
             self.chunks.note_observation(observed.stamp_ns)
             self._out(observed)
@@ -209,26 +198,27 @@ class RobotLoop:
         self._answer_requests(now_s)
         if self.inputs.estop_pressed and self.state is not State.ESTOP:
             self._change(Event.ESTOP, now_s)
-        if self.state is State.ARMED and not self._deadman_held(now_s):
+        if self.state is State.ARMED and not self.deadman_held(now_s):
             self._change(Event.DEADMAN_LOST, now_s)
         for chunk in self.inputs.take_chunks():
             if self.chunks.offer(chunk, now_s, armed=self.state is State.ARMED) is None:
-                self._latency_s = now_s - chunk.stamp_ns * 1e-9
+                self.counts.latency_s = now_s - chunk.stamp_ns * 1e-9
 
     def _answer_requests(self, now_s: float) -> None:
         for request in self.inputs.take_requests():
             request.answer(*self._change(request.event, now_s))
 
-    def _deadman_held(self, now_s: float) -> bool:
+    def deadman_held(self, now_s: float) -> bool:
+        """Whether somebody holds a deadman switch."""
         return self._remote_deadman or self._deadman.held(now_s)
 
     def _not_armable(self) -> str:
         """Why no driver must be let on the robot, or an empty string."""
-        good, guard, driving = self.watch.good, self._guard, self._driving
+        good, guard, driving = self.watch.good, self._guard, self.driving
         if good is None or guard is None or driving is None:
             return "nothing was heard from the robot"
-        if self._perception.state is None:
-            return self._perception.missing or "the robot's state is not known"
+        if self.perception.state is None:
+            return self.perception.missing or "the robot's state is not known"
         return "" if driving.active else self._off(good, guard, self.parts.config.arm_tolerance)
 
     def _off(self, good: BusState, guard: JointGuard, tolerance: float) -> str:
@@ -247,7 +237,7 @@ class RobotLoop:
         conditions = Conditions(
             fault="; ".join(self.faults.values()),
             latched=self.latched,
-            deadman=self._deadman_held(now_s),
+            deadman=self.deadman_held(now_s),
             estop_pressed=self.inputs.estop_pressed,
             can_damp=self.parts.bus.obeys == "full",
             not_armable=self._not_armable() if event is Event.ARM else "",
@@ -281,11 +271,11 @@ class RobotLoop:
 
     def _start_driving(self, now_s: float) -> str:
         """Give the joints to the controller; why not, or an empty string."""
-        driving, good, state = self._driving, self.watch.good, self._perception.state
+        driving, good, state = self.driving, self.watch.good, self.perception.state
         assert driving is not None and good is not None and state is not None  # else it is not armable
         try:
             if not driving.active:
-                state = self._perception.restart(good, self._ticks * self.period_s)
+                state = self.perception.restart(good, self.counts.ticks * self.period_s)
             driving.start(state, to_ns(good.time_s), now_s)
         except Exception as error:
             return f"the controller does not start: {in_one_line(error)}"
@@ -294,7 +284,7 @@ class RobotLoop:
     def _enter(self, state: State, now_s: float) -> None:
         """What a change of state brings with it."""
         before, self.state = self.state, state
-        driving, guard, good = self._driving, self._guard, self.watch.good
+        driving, guard, good = self.driving, self._guard, self.watch.good
         if guard is None or good is None or driving is None:
             return
         if before is State.ARMED:
@@ -311,7 +301,7 @@ class RobotLoop:
 
     def _follow(self, now_s: float) -> None:
         """Stop where something is wrong; go on where a way is at its end."""
-        driving, config = self._driving, self.parts.config
+        driving, config = self.driving, self.parts.config
         wrong = self._wrong()
         if wrong and self.state not in _NOTHING_TO_STOP:
             self._stop(wrong, now_s)
@@ -326,10 +316,10 @@ class RobotLoop:
 
     def _wrong(self) -> str:
         """What has to stop the robot, in words, or an empty string."""
-        good, guard, driving = self.watch.good, self._guard, self._driving
+        good, guard, driving = self.watch.good, self._guard, self.driving
         wrong = list(self.faults.values())
         if driving is not None and driving.active:
-            wrong += [sentence for sentence in (self._perception.missing, driving.failure) if sentence]
+            wrong += [sentence for sentence in (self.perception.missing, driving.failure) if sentence]
         if self.state is State.READY and good is not None and guard is not None:
             off = self._off(good, guard, self.parts.config.following_error)
             wrong += [off] if off else []
@@ -368,7 +358,7 @@ class RobotLoop:
     # What is sent
 
     def _command(self, now_s: float, control: bool) -> JointCommand | None:
-        good, guard, driving = self.watch.good, self._guard, self._driving
+        good, guard, driving = self.watch.good, self._guard, self.driving
         if good is None or guard is None or driving is None:
             return None
         measured = _measured(good)
@@ -376,10 +366,8 @@ class RobotLoop:
             return guard.limp(good.joint_position)
         if driving.active:
             if control:
-                driving.control(
-                    self._perception.state, self._perception.stamp_ns, now_s, armed=self.state is State.ARMED
-                )
-            command = driving.servo(self._perception.state, measured, now_s, self._ticks)
+                driving.control(self.perception.state, self.perception.stamp_ns, now_s, armed=self.state is State.ARMED)
+            command = driving.servo(self.perception.state, measured, now_s, self.counts.ticks)
             if command is not None:
                 return command
         if self.state is State.READY and self._move is not None:
@@ -391,11 +379,11 @@ class RobotLoop:
             return
         try:
             self.parts.bus.write(command)
-            self.written = command
+            self.written, self._unwritten = command, ""
         except Exception as error:  # the next tick tries again; what moves is stopped
-            self.faults["bus"] = f"the robot could not be written to: {in_one_line(error)}"
+            self._unwritten = self.faults["unwritten"] = f"the robot could not be written to: {in_one_line(error)}"
             if self.state not in _NOTHING_TO_STOP:
-                self._stop(self.faults["bus"], now_s)
+                self._stop(self._unwritten, now_s)
 
 
 def _measured(good: BusState) -> Measured:

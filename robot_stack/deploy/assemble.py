@@ -13,6 +13,7 @@ from robot_stack.core.errors import ConfigError
 from robot_stack.core.joint_bus import JointBus
 from robot_stack.core.joint_control import Controller
 from robot_stack.deploy.deployment import BusContext, Deployment, deployment, robot_parameters
+from robot_stack.deploy.dry_bus import DryBus
 from robot_stack.deploy.plant_bus import PlantBus
 from robot_stack.deploy.robot_config import RobotNodeConfig
 from robot_stack.hardware.chunk_buffer import ChunkConfig
@@ -47,6 +48,9 @@ def assemble(config: RobotNodeConfig, clock: Clock, node: Any = None) -> RobotPa
     way = _way(name, config)
     context = BusContext(model, node, clock, robot_parameters(config.robot_parameters), config.is_simulated)
     bus = _direct(config, task_name, controller, clock) if config.bus == "direct" else way.make_bus(context)
+    tracked = bus.tracked if isinstance(bus, PlantBus) else None
+    if config.dry_run:
+        bus = DryBus(bus)
     if tuple(bus.joint_names) != spec.driven_names:
         raise ConfigError("the bus has other joints than the robot", got=bus.joint_names, expected=spec.driven_names)
     senses = MeasuredSenses(model, task.state_fields(), _estimator(way, config, model))
@@ -68,7 +72,7 @@ def assemble(config: RobotNodeConfig, clock: Clock, node: Any = None) -> RobotPa
         way.adjust_loop(_loop(config, model, way), context),
         chunk_config(config),
         way.rest_action(controller),
-        bus.tracked if isinstance(bus, PlantBus) else None,
+        tracked,
     )
 
 
@@ -135,4 +139,5 @@ def _loop(config: RobotNodeConfig, model: RobotModel, way: Deployment) -> LoopCo
         deadman_timeout_s=config.deadman_timeout_s,
         disarm_after_s=config.disarm_after_s,
         max_late_s=config.max_late_s,
+        **({"following_error": math.inf, "arm_tolerance": math.inf} if config.dry_run else {}),
     )

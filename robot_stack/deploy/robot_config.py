@@ -55,6 +55,9 @@ class RobotNodeConfig:
     image_width: int = 128
     """Columns of every camera's image [pixel]."""
 
+    dry_run: bool = False
+    """Read the robot and decide, but neither engage it nor write to it."""
+
     speed: float = 1.0
     """Share of the joints' largest speeds and accelerations that is let through; small for first motions."""
 
