@@ -7,7 +7,7 @@ import dataclasses
 import inspect
 import textwrap
 from collections.abc import Sequence
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from robot_stack.core.config_json import from_plain
 from robot_stack.core.errors import require_name
@@ -32,14 +32,13 @@ def declare(node: Any, kind: type[Config], changeable: Sequence[str] = ()) -> Co
     plain: dict[str, Any] = {}
     hints = get_type_hints(kind)
     for field in dataclasses.fields(kind):  # type: ignore[arg-type] - bound to dataclasses by use
-        default: Any = field.default
-        listed = get_origin(hints[field.name]) is tuple
+        default: Any = cast(Any, field.default)
         descriptor = ParameterDescriptor(
             description=says.get(field.name, ""),
             read_only=field.name not in changeable,
-            dynamic_typing=listed or isinstance(default, float),  # an empty list, or 30 for 30.0
+            dynamic_typing=isinstance(default, (tuple, float)),  # an empty list, or 30 for 30.0
         )
-        value = node.declare_parameter(field.name, list(default) if listed else default, descriptor).value
+        value = node.declare_parameter(field.name, _ros_value(default), descriptor).value
         plain[field.name] = _plain(value, hints[field.name], field.name)
     return from_plain(kind, plain, where=f"parameters of {node.get_name()!r}")
 
@@ -57,6 +56,10 @@ def descriptions(kind: type) -> dict[str, str]:
             said[name] = " ".join(str(line.value.value).split())
             name = ""
     return said
+
+
+def _ros_value(default: Any) -> Any:
+    return list(default) if isinstance(default, tuple) else default
 
 
 def _plain(value: Any, hint: Any, name: str) -> Any:

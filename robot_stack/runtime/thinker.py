@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from robot_stack.core.action import ActionChunk
 from robot_stack.core.driver import BatchDriver
-from robot_stack.core.errors import NonFiniteError, ShapeError
+from robot_stack.core.errors import ConfigError, NonFiniteError, ShapeError
 from robot_stack.core.running_plan import PlanningDriver
 from robot_stack.runtime.async_driver import Ask
 
@@ -67,14 +67,15 @@ class Thinker:
     """Owns the thread. Questions are answered in order; the caller sees to it that they are few.
 
     Args:
-        driver: decides; called from this thread only.
         heard: told of every end.
         action_size: numbers in an action of this robot.
         slot: which of the driver's episodes this is.
     """
 
-    def __init__(self, driver: BatchDriver, heard: Heard, action_size: int, slot: int = 0) -> None:
-        self.driver, self._heard, self._size, self._slot = driver, heard, action_size, slot
+    def __init__(self, heard: Heard, action_size: int, slot: int = 0) -> None:
+        self.driver: BatchDriver | None = None
+        """Decides; called from this thread only. Set by what :meth:`do` does before the first question."""
+        self._heard, self._size, self._slot = heard, action_size, slot
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._live, name="thinker", daemon=True)
         self._thread.start()
@@ -107,6 +108,8 @@ class Thinker:
 
     def _answer(self, ask: Ask) -> Thought:
         try:
+            if self.driver is None:
+                raise ConfigError("there is no policy yet")
             return think(self.driver, self._slot, ask, self._size)
         except Exception as error:  # whatever a policy raises ends this question and nothing else
             return Thought(ask, error=error)

@@ -1,0 +1,1 @@
+"""Cameras: capture through OpenCV with true times, and images as ROS messages."""
