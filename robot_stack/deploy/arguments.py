@@ -40,7 +40,10 @@ class RobotArguments:
     """Where position and velocity of a walking robot's base come from: the topic tracked, or its own sensors."""
 
     direct: bool = False
-    """Simulate inside the robot's process: no emulator of its electronics, no images, no score. Simulation only."""
+    """Simulate inside the robot's process: no emulator of its electronics, no images. Simulation only."""
+
+    dry_run: bool = False
+    """Read the robot and decide, but neither engage it nor write to it."""
 
     clock_speed: float = 1.0
     """Speed of simulated time against real time; below 1 on slow machines. Simulation only."""

@@ -98,7 +98,7 @@ class EmulatorNode:
             self._failure = RobotStackError(f"the simulation failed: {type(error).__name__}: {error}")
 
     def _see(self, seen: Seen) -> None:
-        names = [name for field in self._fields for name in field.element_names]
+        names = [f"{field.name}/{name}" for field in self._fields for name in field.element_names]
         values = [float(v) for field in self._fields for v in seen.tracked[field.name]]
         message = self._message(name=names, position=values)
         set_stamp(message.header, round(seen.stamp_s * 1e9))

@@ -117,8 +117,8 @@ def plan_evaluate(arguments: EvaluateArguments) -> DeployPlan:
     verdict = arguments.verdict
     if verdict == "auto":
         verdict = "score" if arguments.sim else "person"
-    if verdict == "score" and (not arguments.sim or arguments.direct):
-        raise ConfigError("only an emulated robot's task scores by itself", got="verdict score", expected="person")
+    if verdict == "score" and not arguments.sim:
+        raise ConfigError("only a simulated task scores by itself", got="verdict score", expected="person")
     if verdict == "person" and arguments.hands_free:
         raise ConfigError("a person's verdict needs a person", got="hands_free with verdict person")
     setting = robot_setting(arguments, arguments)
@@ -181,6 +181,7 @@ def _robot(arguments: RobotArguments, setting: Setting) -> list[ProcessPlan]:
         image_height=setting.image_height,
         image_width=setting.image_width,
         speed=arguments.speed_share,
+        dry_run=arguments.dry_run,
         clock_speed=arguments.clock_speed,
         seed=arguments.seed,
     )
