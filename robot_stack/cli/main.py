@@ -21,6 +21,10 @@ VERBS: dict[str, tuple[str, str]] = {
     "policy": ("robot_stack.cli.policy", "show what is in a policy bundle"),
     "serve": ("robot_stack.cli.serve", "serve a policy to robots in other processes or on other machines"),
     "eval": ("robot_stack.cli.eval", "evaluate policies on held-out seeds"),
+    "deploy": (
+        "robot_stack.cli.deploy",
+        "run a policy on a robot through ROS 2, real or simulated; record, replay, evaluate",
+    ),
     "trials": ("robot_stack.cli.trials", "plan, run and report blind comparisons of policies"),
 }
 """Each verb with its module, which has ``run(arguments) -> exit code``, and what it does in a few words."""

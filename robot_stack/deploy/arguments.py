@@ -106,7 +106,7 @@ class PolicyArguments:
 
 
 @dataclass(frozen=True)
-class DeployArguments(RobotArguments, PolicyArguments):
+class DeployArguments(PolicyArguments, RobotArguments):
     """Run a policy on a robot."""
 
     record: str = ""
@@ -114,7 +114,7 @@ class DeployArguments(RobotArguments, PolicyArguments):
 
 
 @dataclass(frozen=True)
-class CollectArguments(RobotArguments, PolicyArguments):
+class CollectArguments(PolicyArguments, RobotArguments):
     """Record episodes of a robot that a policy, or a teleoperator on the topic action_chunk, drives."""
 
     dataset: str = ""
@@ -145,7 +145,7 @@ class ReplayArguments(RobotArguments):
 
 
 @dataclass(frozen=True)
-class EvaluateArguments(RobotArguments, PolicyArguments):
+class EvaluateArguments(PolicyArguments, RobotArguments):
     """Count how often a policy succeeds on a robot."""
 
     out: str = ""

@@ -77,6 +77,8 @@ class OperatorLink:
         node.create_subscription(JointState, "observation", lambda _: self._observations.count(), newest(), raw=True)
         node.create_subscription(JointTrajectory, "action_chunk", lambda _: self._chunks.count(), newest(), raw=True)
         node.create_subscription(JointState, "asked", self._hear_asked, newest(), raw=True)
+        if self._config.simulated:
+            node.create_subscription(JointState, "score", self._hear_score, newest())
         node.create_subscription(Log, "/rosout", self._hear_log, reliable(50))
 
     def _offer(self, node: Any) -> None:
@@ -110,6 +112,11 @@ class OperatorLink:
 
     def _hear_asked(self, _: Any) -> None:
         self.acted = True
+
+    def _hear_score(self, message: Any) -> None:
+        values = dict(zip(message.name, message.position, strict=False))
+        ends = "success" if values.get("success") else "failed" if values.get("failed") else "not yet"
+        self.known.score = f"{ends}; reward {values.get('reward', 0.0):.3f}"
 
     def _hear_log(self, message: Any) -> None:
         own = self.node.get_namespace().strip("/").replace("/", ".")

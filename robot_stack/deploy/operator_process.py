@@ -103,6 +103,7 @@ def _hands_free(node: Any, link: OperatorLink, config: OperatorConfig, stopping:
             node.get_logger().info(line)
             said = line
         if request == "end":
+            node.get_logger().info(f"{config.duration_s:g} s are over; {known.score or 'nothing was scored'}")
             return 0
         if request == "fail":
             node.get_logger().error(f"the robot stopped: {known.message or known.state}")
@@ -137,7 +138,8 @@ def main() -> int:
         finally:
             stopping.set()
 
-    threading.Thread(target=spin, name="spin", daemon=True).start()
+    spinning = threading.Thread(target=spin, name="spin", daemon=True)
+    spinning.start()
     try:
         return operate(node, stopping)
     except KeyboardInterrupt:
@@ -147,6 +149,7 @@ def main() -> int:
         return REFUSED
     finally:
         rclpy.try_shutdown()
+        spinning.join(timeout=5.0)  # rclpy aborts the process when it exits within a spinning thread
 
 
 if __name__ == "__main__":

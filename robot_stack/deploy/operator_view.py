@@ -79,6 +79,9 @@ class Known:
     question: str = ""
     """What waits for y or n; empty for nothing."""
 
+    score: str = ""
+    """Of the simulated task, in words; empty where nothing scores."""
+
     lines: tuple[str, ...] = ()
     """Newest lines that the nodes logged, newest last."""
 
@@ -147,6 +150,8 @@ def rows(known: Known) -> list[tuple[str, str]]:
         if found := _spread(known.values, prefix):
             made.append((name, "   ".join(f"{key} {value}" for key, value in found.items())))
     made += [(name, get(key, "")) for name, key in (("stopped for", "latched"), ("warnings", "warnings")) if get(key)]
+    if known.score:
+        made.append(("task", known.score))
     made.append(("last answer", known.answer or "-"))
     return made
 

@@ -1,0 +1,45 @@
+"""Whether a policy belongs to a robot, before anything of a deployment starts."""
+
+from __future__ import annotations
+
+from robot_stack.core.embodiment import Embodiment
+from robot_stack.deploy.arguments import PolicyArguments, RobotArguments
+from robot_stack.deploy.setting import Setting
+from robot_stack.policies.deployment import require_deployable
+from robot_stack.sim.measured_senses import MeasuredSenses
+from robot_stack.sim.robot_catalog import controller_maker, robot_spec, robot_task
+from robot_stack.sim.robot_embodiment import describe_robot
+from robot_stack.sim.robots.model import compile_robot
+
+
+def embodiment_of(setting: Setting, mode: str = "") -> Embodiment:
+    """What the robot node will say that its robot is.
+
+    Args:
+        setting: which robot with which task.
+        mode: action mode; empty for the task's usual one.
+    """
+    spec, task = robot_spec(setting.robot), robot_task(setting.task)
+    model = compile_robot(spec, lambda made: task.furnish(made, spec))
+    controller = (controller_maker(mode, setting.robot) or task.controller)(model)
+    return describe_robot(
+        model,
+        state=MeasuredSenses(model, task.state_fields()).fields,
+        action=controller.fields,
+        control_hz=spec.control_hz,
+        cameras=setting.cameras,
+        image_height=setting.image_height,
+        image_width=setting.image_width,
+    )
+
+
+def require_policy_for(setting: Setting, arguments: RobotArguments, policy: PolicyArguments) -> None:
+    """Refuse a policy of another robot. A policy at a server is checked when its node meets the robot.
+
+    Raises:
+        EmbodimentMismatchError: with every difference, as a sentence.
+    """
+    if setting.trained is None:
+        return
+    robot = embodiment_of(setting, arguments.mode)
+    require_deployable(setting.trained, robot, cameras=setting.looks, another_model=policy.another_model)
