@@ -140,7 +140,11 @@ def _read_contacts(arrays: Mapping[str, np.ndarray]) -> tuple[ContactSegment, ..
 
 
 def _scene(scene: Scene) -> dict[str, np.ndarray]:
-    out = {"scene_ground": np.array(scene.ground), "scene_objects": np.array([o.name for o in scene.objects], np.str_)}
+    out = {
+        "scene_ground": np.array(scene.ground),
+        "scene_notes": np.array(json.dumps(scene.notes)),
+        "scene_objects": np.array([o.name for o in scene.objects], dtype=np.str_),
+    }
     for i, thing in enumerate(scene.objects):
         out |= {f"scene_{i}_{e.name}": np.asarray(getattr(thing, e.name)) for e in fields(thing)}
     return out
@@ -152,7 +156,8 @@ def _read_scene(arrays: Mapping[str, np.ndarray]) -> Scene:
         values = {e.name: arrays[f"scene_{i}_{e.name}"] for e in fields(SceneObject) if f"scene_{i}_{e.name}" in arrays}
         plain: dict[str, Any] = {k: v if v.ndim else v.item() for k, v in values.items()}
         things.append(SceneObject(**plain))
-    return Scene(tuple(things), bool(arrays["scene_ground"]))
+    notes = tuple(json.loads(str(arrays["scene_notes"])))
+    return Scene(tuple(things), bool(arrays["scene_ground"]), notes=notes)
 
 
 def _objects(objects: tuple[ObjectMotion, ...], prefix: str = "object") -> dict[str, np.ndarray]:

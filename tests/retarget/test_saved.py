@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +41,7 @@ def result() -> Retargeted:
         p_world_target=points,
         p_world_keypoint=points + 0.01,
         mesh_energy=rng.random(FRAMES),
-        violations=Violations(*rng.random((5, FRAMES))),
+        violations=Violations(**{entry.name: rng.random(FRAMES) for entry in fields(Violations)}),
         scale=0.75,
         scene=Scene((moving, SceneObject.box("step", (1, 1, 0.1), (0, 0, 0.1)))),
         objects=(ObjectMotion("box", rng.standard_normal((FRAMES, 3)), turn),),
