@@ -124,38 +124,46 @@ class Descent:
         system = Banded(blocks)
         system.add_difference(SECOND, np.broadcast_to(2.0 * self._second, seen.second.shape))
         system.add_difference(THIRD, np.broadcast_to(2.0 * self._third, seen.third.shape))
-        self._add_limits(seen, system, slope)
         step = np.clip(self._solved(seen, system, slope), -self.rule.trust, self.rule.trust)
         return np.where(self.held[:, None], 0.0, step)
 
     def _solved(self, seen: Seen, system: Banded, slope: np.ndarray) -> np.ndarray:
-        """The step, with the near pairs that push back after it and the joints that are at their stops then."""
-        body = self.problem.body
+        """The step, with the one-sided constraints that push back after it: pairs, limits of speed, stops of joints."""
+        body, springs = self.problem.body, self.springs
         low, high = body.low - seen.qpos[:, 7:], body.high - seen.qpos[:, 7:]
         stopped = ((low >= -1e-9) & (slope[:, 6:] > 0)) | ((high <= 1e-9) & (slope[:, 6:] < 0))
         stop = np.where(low >= -1e-9, low, high)
         frame = seen.sweep.frame
-        weight = 2.0 * self.springs.by_frame()[frame]
+        weight = 2.0 * springs.by_frame()[frame]
         rows = body.distance_rows(seen.sweep, np.arange(len(frame)))
-        depth = self.springs.depth(seen.sweep)
-        pushes = depth > 0.0
+        depth = springs.depth(seen.sweep)
+        pushes, sides = depth > 0.0, [bound.side(bound.of(seen)) for bound in springs.bounds]
         step = np.zeros_like(slope)
         for k in range(self.rule.refinements):
             right = slope.copy()
             np.add.at(right, frame[pushes], -(weight * depth)[pushes, None] * rows[pushes])
-            last = k + 1 == self.rule.refinements
-            each = system if last else system.copy()
+            each = system if k + 1 == self.rule.refinements else system.copy()
             each.add_outer(rows[pushes], frame[pushes], weight[pushes])
             each.add_diagonal(np.where(stopped, STOP, 0.0), first_dof=6)
             right[:, 6:] -= np.where(stopped, STOP * stop, 0.0)
-            step = -each.solve(right)
+            for bound, side in zip(springs.bounds, sides, strict=True):
+                if side.any():
+                    push = 2.0 * springs.weight * bound.weight
+                    right[:, 6:] += push * spread(bound.excess(bound.of(seen), side), bound.stencil, len(slope))
+                    each.add_difference(bound.stencil, push * (side != 0), first_dof=6)
+            try:
+                step = -each.solve(right)
+            except np.linalg.LinAlgError:  # Numerical accidents of badly scaled frames: damped more next time.
+                return np.zeros_like(slope)
             ahead = depth - np.einsum("cv,cv->c", rows, step[frame]) > 0.0
             under, over = step[:, 6:] < low, step[:, 6:] > high
-            settled = (ahead <= pushes if k else ahead == pushes).all()
-            if settled and ((under | over) == stopped).all():
+            beyond = [b.side(b.of(seen) + np.diff(step[:, 6:], b.order, axis=0)) for b in springs.bounds]
+            settled = (ahead <= pushes if k else ahead == pushes).all() and ((under | over) == stopped).all()
+            if settled and all((new == old).all() for new, old in zip(beyond, sides, strict=True)):
                 break
             # From the second on, nothing is let go: sets that change back and forth would leave a deep step.
             pushes = ahead | pushes if k else ahead
+            sides = [np.where(new == 0, old, new) if k else new for new, old in zip(beyond, sides, strict=True)]
             stopped, stop = under | over, np.where(under, low, high)
         return step
 
@@ -172,10 +180,3 @@ class Descent:
         weight = 2.0 * self.springs.by_frame()
         blocks += weight[:, None, None] * (turned @ flat)
         slope += weight[:, None] * (turned @ off)[..., 0]
-
-    def _add_limits(self, seen: Seen, system: Banded, slope: np.ndarray) -> None:
-        weight = 2.0 * self.springs.weight
-        for excess, stencil in ((self.springs.fast(seen), (-1.0, 1.0)), (self.springs.jolt(seen), SECOND)):
-            if excess.any():
-                slope[:, 6:] += weight * spread(excess, stencil, len(slope))
-                system.add_difference(stencil, weight * (excess != 0), first_dof=6)

@@ -8,6 +8,10 @@ from robot_stack.retarget.body import Sweep
 from robot_stack.retarget.problem import Problem
 from robot_stack.retarget.result import Retargeted, Violations
 
+UNREACHED_M = 0.25
+"""A keypoint farther than this from its target is not followed. Bodies of other proportions, whose shape is kept rather
+than their points, are off by up to 0.2 m [m]."""
+
 
 def violations(problem: Problem, qpos: np.ndarray, sweep: Sweep) -> Violations:
     """By how much each frame misses the constraints, on MuJoCo's own distances."""
@@ -25,6 +29,7 @@ def violations(problem: Problem, qpos: np.ndarray, sweep: Sweep) -> Violations:
         anchor_m=away.max(axis=1, initial=0.0),
         joint_limit=over.max(axis=1, initial=0.0),
         velocity=np.concatenate([[0.0], fast]),
+        acceleration=_excess_acceleration(problem, joints),
     )
 
 
@@ -59,11 +64,47 @@ def figures(problem: Problem, result: Retargeted, sweep: Sweep) -> dict[str, flo
         "stance_speed_max": float(step[stays].max(initial=0.0) / dt),
         "contact_share": float((gap[wanted] < 0.01).sum() / count),
         "joint_speed_max": float(np.abs(np.diff(joints, axis=0)).max(initial=0.0) / dt),
+        "joint_acceleration_max": float(np.abs(np.diff(joints, 2, axis=0)).max(initial=0.0) / dt**2),
         "joint_jerk_rms": float(np.sqrt(np.mean(jerk**2))) if len(jerk) else 0.0,
+        "keypoint_error_max_m": float(result.off_target_m().max()),
         "keypoint_error_mean_m": float(np.linalg.norm(result.p_world_keypoint - result.p_world_target, axis=2).mean()),
         "mesh_energy_mean": float(result.mesh_energy.mean()),
         "accepted_share": float(result.accepted().mean()),
     }
+
+
+def shortcomings(result: Retargeted) -> list[str]:
+    """Sentences on what was asked of the robot and could not be done, none when all was."""
+    out, off = [], result.violations
+    missed = np.logical_not(result.accepted())
+    if missed.any():
+        said = ", ".join(f"{name} {value:.3g}" for name, value in off.worst().items() if value > 1e-9)
+        which = _spans(np.flatnonzero(missed))
+        out.append(f"not every constraint could be met in {int(missed.sum())} frames ({which}); worst: {said}")
+    far = result.off_target_m() > UNREACHED_M
+    if far.any():
+        apart = np.linalg.norm(result.p_world_keypoint - result.p_world_target, axis=2)
+        frame, point = np.unravel_index(int(np.argmax(apart)), apart.shape)
+        out.append(
+            f"the robot cannot follow the source in {int(far.sum())} frames ({_spans(np.flatnonzero(far))}): "
+            f"{result.keypoint_names[point]} is {apart[frame, point]:.2f} m from where it should be in frame {frame}"
+        )
+    return out
+
+
+def _spans(frames: np.ndarray) -> str:
+    """Frame numbers as spans, the first five of them."""
+    parts = np.split(frames, np.flatnonzero(np.diff(frames) > 1) + 1)
+    said = [f"{p[0]}" if len(p) == 1 else f"{p[0]} to {p[-1]}" for p in parts[:5]]
+    return ", ".join(said) + (", …" if len(parts) > 5 else "")
+
+
+def _excess_acceleration(problem: Problem, joints: np.ndarray) -> np.ndarray:
+    out = np.zeros(len(joints))
+    if problem.acceleration is not None and len(joints) > 2:
+        over = np.abs(np.diff(joints, 2, axis=0)) / problem.dt**2 - problem.acceleration
+        out[1:-1] = np.maximum(over, 0.0).max(axis=1, initial=0.0)
+    return out
 
 
 def _drift(result: Retargeted, soles: np.ndarray, problem: Problem) -> float:

@@ -54,6 +54,9 @@ class Violations:
     velocity: np.ndarray
     """Largest excess over a joint's speed limit, over the step that ends in this frame [rad/s or m/s]."""
 
+    acceleration: np.ndarray
+    """Likewise over an acceleration limit, where one was asked for, of the frame in the middle [rad/s² or m/s²]."""
+
     def worst(self) -> dict[str, float]:
         """The largest of each over the motion."""
         return {name: float(values.max(initial=0.0)) for name, values in vars(self).items()}
@@ -136,4 +139,9 @@ class Retargeted:
             & (off.anchor_m <= anchor_m)
             & (off.joint_limit <= 1e-9)
             & (off.velocity <= 1e-6)
+            & (off.acceleration <= 1e-6)
         )
+
+    def off_target_m(self) -> np.ndarray:
+        """Largest distance of a keypoint from its scaled target in each frame, shape ``(frames,)`` [m]."""
+        return np.linalg.norm(self.p_world_keypoint - self.p_world_target, axis=2).max(axis=1)

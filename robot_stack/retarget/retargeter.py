@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from robot_stack.core.errors import ShapeError, require_name
+from robot_stack.core.errors import ConfigError, ShapeError, require_name
 from robot_stack.retarget.anchors import Anchors, Touching, surfaces
 from robot_stack.retarget.body import Body
 from robot_stack.retarget.contacts import ContactRule, detect, from_frame, object_poses, to_frame
 from robot_stack.retarget.frame_pass import FramePass, FrameRule
 from robot_stack.retarget.keypoint_table import KeypointTable
 from robot_stack.retarget.mesh import laplacian, neighbours, reduce
-from robot_stack.retarget.metrics import figures, violations
+from robot_stack.retarget.metrics import figures, shortcomings, violations
 from robot_stack.retarget.motion import Motion, MotionError
 from robot_stack.retarget.problem import Problem, Weights
 from robot_stack.retarget.result import ContactSegment, Retargeted
@@ -39,6 +39,9 @@ class RetargetRule:
     distance_weights: bool = False
     """Whether near neighbours count more in the mesh; OmniRetarget's open implementation does not."""
 
+    joint_acceleration: float | None = None
+    """Largest acceleration of any joint, if it is to be limited [rad/s², m/s²]."""
+
     second_pass: bool = True
     """Whether to smooth the whole trajectory and to hold contacts in place."""
 
@@ -56,6 +59,10 @@ class RetargetRule:
 
     trajectory: TrajectoryRule = TrajectoryRule()
     """Second pass."""
+
+    def __post_init__(self) -> None:
+        if self.joint_acceleration is not None and not self.joint_acceleration > 0:
+            raise ConfigError("a limit of acceleration must be positive", got=self.joint_acceleration)
 
 
 class Retargeter:
@@ -93,13 +100,13 @@ class Retargeter:
         segments = detect(motion, scene, self.table.contacts, self.rule.contact)
         problem = self.problem(scaled, surfaces(scaled, segments, self.table.contacts))
         qpos = FramePass(problem, self.rule.frame).solve(self.starts(problem))
-        if self.rule.second_pass:
-            anchors = self._anchors(scaled, problem, segments)
-            second = TrajectoryPass(problem, anchors, self.rule.trajectory)
-            qpos = second.solve(qpos)
-            problem = second.problem
-            segments = anchors.segments(second.places, problem.touches)
-        return self._result(motion, scaled, problem, segments, qpos)
+        if not self.rule.second_pass:
+            return self._judged(motion, scaled, problem, segments, qpos)
+        anchors = self._anchors(scaled, problem, segments)
+        second = TrajectoryPass(problem, anchors, self.rule.trajectory)
+        qpos = second.solve(qpos)
+        segments = anchors.segments(second.places, second.problem.touches)
+        return self._result(motion, scaled, second.problem, segments, qpos)
 
     def judge(self, motion: Motion, scene: Scene, qpos: np.ndarray) -> Retargeted:
         """Any other motion of the robot, with the figures that this one's would have.
@@ -115,12 +122,16 @@ class Retargeter:
         scaled = scale_all(motion, scene, self.table)
         segments = detect(motion, scene, self.table.contacts, self.rule.contact)
         problem = self.problem(scaled, surfaces(scaled, segments, self.table.contacts))
+        return self._judged(motion, scaled, problem, segments, qpos)
+
+    def _judged(
+        self, motion: Motion, scaled: Scaled, problem: Problem, segments: tuple[ContactSegment, ...], qpos: np.ndarray
+    ) -> Retargeted:
         anchors = self._anchors(scaled, problem, segments)
         soles = problem.body.places(problem.body.sweep(qpos, problem.objects, near=False), *problem.soles)
         places = anchors.fit(soles)
         problem = replace(problem, on=anchors.world(places))
-        segments = anchors.segments(places, problem.touches)
-        return self._result(motion, scaled, problem, segments, qpos)
+        return self._result(motion, scaled, problem, anchors.segments(places, problem.touches), qpos)
 
     def _anchors(self, scaled: Scaled, problem: Problem, segments: tuple[ContactSegment, ...]) -> Anchors:
         touching = Touching(problem.touches, problem.normal, problem.on)
@@ -160,6 +171,9 @@ class Retargeter:
             on=touching.place,
             objects=objects,
             weights=self.rule.weights,
+            acceleration=None
+            if self.rule.joint_acceleration is None
+            else np.full(body.nv - 6, self.rule.joint_acceleration),
             nominal=None if scaled.target is None else scaled.target.nominal,
             nominal_weight=None if scaled.target is None else scaled.target.nominal_weight,
         )
@@ -283,13 +297,10 @@ class Retargeter:
         between = body.between(qpos[:-1], qpos[1:]) / problem.dt
         qvel = np.concatenate([between[:1], 0.5 * (between[1:] + between[:-1]), between[-1:]])
         off = violations(problem, qpos, sweep)
-        worst = off.worst()
         notes = [*motion.notes, scaled.why]
         let_go = int((problem.source_touches & np.logical_not(problem.touches)).any(axis=1).sum())
         if let_go:
             notes.append(f"contact points were let go early, or set down late, in {let_go} frames at the ends of stays")
-        if max(worst["penetration_m"], worst["self_penetration_m"], worst["anchor_m"]) > 1e-3:
-            notes.append("not every constraint could be met: see the violations of each frame")
         result = Retargeted(
             robot=self.spec.name,
             fps=motion.fps,
@@ -307,4 +318,5 @@ class Retargeter:
             objects=scaled.robot_objects,
             notes=tuple(notes),
         )
-        return replace(result, metrics=figures(problem, result, sweep))
+        notes += shortcomings(result)
+        return replace(result, notes=tuple(notes), metrics=figures(problem, result, sweep))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from robot_stack.retarget.banded import SECOND
 from robot_stack.retarget.body import Sweep
 from robot_stack.retarget.problem import Problem
 
@@ -14,6 +15,10 @@ LARGEST_SHIFT = 2e-3
 
 SPEED_MARGIN = 0.995
 """Share of a speed or acceleration limit that is aimed at, so that rounding stays below the limit."""
+
+
+JOLT = 100.0
+"""Weight of an acceleration's excess beside a speed's: second differences are smaller than first ones."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +63,36 @@ def look(problem: Problem, qpos: np.ndarray) -> Seen:
     )
 
 
+class Bound:
+    """A limit of the joints' speeds or accelerations, with springs on both sides.
+
+    Args:
+        order: of the difference in time: 1 or 2.
+        limit: of its absolute value, shape ``(nv - 6,)``.
+        weight: of a squared excess beside those of other springs.
+        count: how many differences there are.
+    """
+
+    def __init__(self, order: int, limit: np.ndarray, weight: float, count: int) -> None:
+        self.order, self.limit, self.weight = order, limit, weight
+        self.stencil = (-1.0, 1.0) if order == 1 else SECOND
+        self.rest = np.zeros((max(0, count), len(limit)))
+
+    def of(self, seen: Seen) -> np.ndarray:
+        """The differences, shape ``(count, nv - 6)``."""
+        return (seen.first if self.order == 1 else seen.second)[:, 6:]
+
+    def side(self, values: np.ndarray) -> np.ndarray:
+        """1 where the upper limit is exceeded, -1 where the lower one is, else 0."""
+        up = values > self.limit - np.maximum(self.rest, 0.0)
+        down = -values > self.limit - np.maximum(-self.rest, 0.0)
+        return up.astype(np.int8) - down.astype(np.int8)
+
+    def excess(self, values: np.ndarray, side: np.ndarray) -> np.ndarray:
+        """Signed, over the limits of the given sides; 0 where there is none."""
+        return np.where(side != 0, values - side * (self.limit - np.maximum(side * self.rest, 0.0)), 0.0)
+
+
 class Springs:
     """Anchors, distances, speeds and accelerations as squared violations with a weight: an augmented Lagrangian.
 
@@ -75,18 +110,16 @@ class Springs:
         frames, body = len(problem), problem.body
         self._extra = np.ones(frames)
         self._geoms = int(body.model.ngeom)
-        self._speed = SPEED_MARGIN * body.speed * problem.dt
-        limit = np.inf if problem.acceleration is None else problem.acceleration
-        self._acceleration = SPEED_MARGIN * np.broadcast_to(limit, body.speed.shape) * problem.dt**2
+        self.bounds = [Bound(1, SPEED_MARGIN * body.speed * problem.dt, 1.0, frames - 1)]
+        if problem.acceleration is not None:
+            self.bounds.append(Bound(2, SPEED_MARGIN * problem.acceleration * problem.dt**2, JOLT, frames - 2))
         self._anchor = np.zeros((*problem.touches.shape, 3))
-        self._fast = np.zeros((frames - 1, body.nv - 6))
-        self._jolt = np.zeros((max(0, frames - 2), body.nv - 6))
         self._keys, self._depths = np.zeros(0, dtype=np.int64), np.zeros(0)
 
     def soften(self, factor: float) -> None:
         """Change the weight by a factor, and leave the forces."""
         self.weight *= factor
-        for shifts in (self._anchor, self._fast, self._jolt, self._depths):
+        for shifts in (self._anchor, self._depths, *(bound.rest for bound in self.bounds)):
             shifts /= factor
 
     def part(self, problem: Problem, span: slice) -> Springs:
@@ -97,8 +130,8 @@ class Springs:
         out._keys = self._keys[inside] - span.start * self._geoms**2
         out._depths, out._extra = self._depths[inside].copy(), self._extra[span].copy()
         out._anchor = self._anchor[span].copy()
-        out._fast = self._fast[span.start : span.stop - 1].copy()
-        out._jolt = self._jolt[span.start : span.stop - 2].copy()
+        for theirs, own in zip(out.bounds, self.bounds, strict=True):
+            theirs.rest = own.rest[span.start : span.stop - own.order].copy()
         return out
 
     def stiffen(self, frames: np.ndarray, factor: float, most: float) -> None:
@@ -124,22 +157,15 @@ class Springs:
         at = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
         return np.where(self._keys[at] == keys, self._depths[at], 0.0) - sweep.distance
 
-    def fast(self, seen: Seen) -> np.ndarray:
-        """Signed excess of the joints' steps over their speed limits, shape ``(frames - 1, nv - 6)``."""
-        return _excess(seen.first[:, 6:], self._speed, self._fast)
-
-    def jolt(self, seen: Seen) -> np.ndarray:
-        """Likewise of the acceleration, shape ``(frames - 2, nv - 6)``."""
-        return _excess(seen.second[:, 6:], self._acceleration, self._jolt)
-
     def cost(self, problem: Problem, seen: Seen) -> np.ndarray:
         """By frame, shape ``(frames,)``."""
         depth = np.maximum(self.depth(seen.sweep), 0.0)
         out = np.sum(self.away(problem, seen) ** 2, axis=(1, 2))
         out += np.bincount(seen.sweep.frame, depth**2, len(out))
         out *= self._extra
-        out[1:] += np.sum(self.fast(seen) ** 2, axis=1)
-        out[1:-1] += np.sum(self.jolt(seen) ** 2, axis=1)
+        for bound in self.bounds:
+            values = bound.of(seen)
+            out[1 : len(values) + 1] += bound.weight * np.sum(bound.excess(values, bound.side(values)) ** 2, axis=1)
         return self.weight * out
 
     def shift(self, problem: Problem, seen: Seen) -> None:
@@ -151,8 +177,9 @@ class Springs:
         self._keys, where = np.unique(keys[active][order], return_index=True)
         self._depths = np.minimum(depth[active][order][where], LARGEST_SHIFT)
         self._anchor = np.clip(self.away(problem, seen), -LARGEST_SHIFT, LARGEST_SHIFT)
-        self._fast = np.clip(self.fast(seen), -0.1, 0.1)
-        self._jolt = np.clip(self.jolt(seen), -0.1, 0.1)
+        for bound in self.bounds:
+            values = bound.of(seen)
+            bound.rest = np.clip(bound.excess(values, bound.side(values)), -0.1, 0.1)
 
     def _key(self, sweep: Sweep) -> np.ndarray:
         first, second = sweep.geoms.astype(np.int64).T
@@ -170,16 +197,10 @@ def miss(problem: Problem, seen: Seen) -> np.ndarray:
 
 
 def too_fast(problem: Problem, seen: Seen) -> np.ndarray:
-    """Largest excess over a speed or acceleration limit, in a frame's step, shape ``(frames,)`` [rad]."""
+    """Largest excess over a speed limit, or ten times that over an acceleration limit, in a frame's step [rad]."""
     body, out = problem.body, np.zeros(len(seen.qpos))
     out[1:] = (np.abs(seen.first[:, 6:]) - body.speed * problem.dt).max(axis=1, initial=0.0)
     if problem.acceleration is not None:
         over = np.abs(seen.second[:, 6:]) - problem.acceleration * problem.dt**2
-        out[1:-1] = np.maximum(out[1:-1], over.max(axis=1, initial=0.0))
+        out[1:-1] = np.maximum(out[1:-1], 10.0 * over.max(axis=1, initial=0.0))
     return out
-
-
-def _excess(values: np.ndarray, limit: np.ndarray, shift: np.ndarray) -> np.ndarray:
-    up = np.maximum(values - limit + np.maximum(shift, 0.0), 0.0)
-    down = np.maximum(-values - limit + np.maximum(-shift, 0.0), 0.0)
-    return up - down

@@ -166,7 +166,8 @@ class TrajectoryPass:
         for _ in range(rule.windowed_iterations):
             state, damping, gain = descent.improved(state, damping)
             off = miss(problem, state.seen)
-            worst = float(np.maximum(off, too_fast(problem, state.seen)).max())
+            # What is aimed at lies below the limits of speed and acceleration: nothing over these is accepted.
+            worst = float(np.maximum(off, 100.0 * too_fast(problem, state.seen)).max())
             if worst < lowest:
                 best, lowest = state.seen.qpos, worst
             if gain > rule.windowed_tolerance * state.cost:
