@@ -62,6 +62,7 @@ class Driving:
         self._resting_since_s: float | None = None
         self._last = np.zeros(0)
         self._command: JointCommand | None = None
+        self._follows_position = np.zeros(len(guard.position), dtype=bool)
         self._from = guard.position
         self._step: _Step | None = None
 
@@ -91,13 +92,13 @@ class Driving:
         """The controller leads no more; the joints hold from where they are told to be, or from ``position``.
 
         Args:
-            position: measured, for controllers that guard something else than positions.
+            position: measured, for joints that were led by something else than positions.
         """
         self._tell()
         self.active = False
         self._resting, self._resting_since_s = True, None
         if position is not None and self._controller.guards != "position":
-            self._guard.restart(position)
+            self._guard.restart(np.where(self._follows_position, self._guard.position, position))
 
     def control(self, state: RobotState | None, stamp_ns: int | None, now_s: float, *, armed: bool) -> None:
         """A control tick: the action for now is in force."""
@@ -140,6 +141,7 @@ class Driving:
                 share = (tick % self._every + 1) / self._every
                 command = replace(command, position=self._from + share * (command.position - self._from))
             allowed, why = self._guard.obey(command, measured, now_s)
+            self._follows_position = (allowed.stiffness > 0.0) & (allowed.effort == 0.0) & (allowed.velocity == 0.0)
         except Exception as error:
             self._fail(error)
             return None

@@ -382,6 +382,8 @@ class RobotLoop:
             self.written, self._unwritten = command, ""
         except Exception as error:  # the next tick tries again; what moves is stopped
             self._unwritten = self.faults["unwritten"] = f"the robot could not be written to: {in_one_line(error)}"
+            if self._guard is not None and self.written is not None:
+                self._guard.restart(self.written.position)  # what comes next begins at what the motors know
             if self.state not in _NOTHING_TO_STOP:
                 self._stop(self._unwritten, now_s)
 
