@@ -39,6 +39,9 @@ LEGS = slice(0, 12)
 IGNORED = ("malformed", "wrong_checksum", "wrong_machine", "not_released", "deaf")
 """Why commands are ignored, as counted."""
 
+AWAY = 5_000
+"""Ticks that go unseen while somebody puts the body elsewhere: 10 s."""
+
 TIMED_OUT_DAMPING = 8.0
 """kd once a time-out has passed [N·m·s/rad]."""
 
@@ -100,13 +103,17 @@ class EmulatedG1:
         """What somebody holds on the remote control."""
         self._hang = hang or _cannot_hang
         self._hoist: HoistMode = config.hoist
+        self.motion = config.motion
+        """Name of the motion control that is active; empty after a release."""
+        self._tick = -AWAY
         self.reset(state)
 
     def reset(self, state: BusState) -> None:
-        """Switched on with the body as ``state`` says: its own motion control stands."""
-        self.motion = self.config.motion
-        """Name of the motion control that is active; empty after a release."""
-        self._tick = 0
+        """The body was put where ``state`` says, the robot staying switched on as it is.
+
+        Its count of states goes on as if that had taken a while, so that nobody takes it for a jump.
+        """
+        self._tick += AWAY
         self._stance = state.joint_position.copy()
         self._now = state
         self._command: Any = None

@@ -135,16 +135,24 @@ class G1Emulator:
         return []
 
 
-def make_emulator(
-    state: BusState, hang: Callable[[bool], None] | None, period_s: float, node: Any, config: EmulatorConfig
+def emulate(
+    state: BusState,
+    config: EmulatorConfig,
+    period_s: float,
+    hang: Callable[[bool], None] | None,
+    node: Any,
+    domain: int | None = None,
 ) -> G1Emulator:
-    """An emulator in the domain of ``node``.
+    """An emulated robot.
 
     Args:
         state: of the body as it starts.
-        hang: hangs it up or lets it down; ``None`` where it cannot hang.
-        period_s: between calls.
-        node: of rclpy.
         config: what the robot is like.
+        period_s: between calls of :meth:`G1Emulator.command` [s].
+        hang: hangs the body up or lets it down; ``None`` where it cannot hang.
+        node: of rclpy, spun by somebody else.
+        domain: of the robot's topics; ``None`` for that of ``node``.
     """
-    return G1Emulator(EmulatedG1(state, config, period_s, hang), node, node.context.get_domain_id())
+    if domain is None:
+        domain = node.context.get_domain_id()
+    return G1Emulator(EmulatedG1(state, config, period_s, hang), node, domain)
