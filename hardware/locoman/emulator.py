@@ -41,6 +41,8 @@ class EmulatedLocoMan:
         self._lock = threading.Lock()
         self.line = EmulatedLine((EmulatedServo(number) for number in joint_map.SERVOS), self._lock)
         """The servos' end of theirs."""
+        self._leg_torque = np.zeros(len(joint_map.MOTOR_JOINTS))
+        self._servo_torque = np.zeros(len(joint_map.SERVOS))
         self._link = Path(config.servos.port)
         _link_to(self._link, self.line.path)
         self.line.start()
@@ -48,6 +50,7 @@ class EmulatedLocoMan:
     def reset(self, state: BusState) -> None:
         """The body was put at a start: as after power on."""
         self.go1.forget()
+        self._leg_torque[:] = self._servo_torque[:] = 0.0
         with self._lock:
             for servo in self.line.servos.values():
                 servo.restart()
@@ -65,11 +68,15 @@ class EmulatedLocoMan:
             velocity[at], damping[at] = np.where(moves, legs.velocity, 0.0), np.where(moves, legs.damping, 0.0)
             effort[at] = legs.torque
         arms = joint_map.ARM_JOINTS
-        angle, kp, kd = self._servo_command(joint_map.servos_of(state.joint_position))
+        now = joint_map.servos_of(state.joint_position)
+        angle, kp, kd = self._servo_command(now)
+        self._servo_torque = kp * (angle - now) - kd * joint_map.servos_of(state.joint_velocity)
         none = np.zeros(len(joint_map.MOTOR_JOINTS))
         position[arms] = joint_map.joints_of(none, angle)[arms]
         stiffness[arms], damping[arms] = (joint_map.joints_of(none, gain)[arms] for gain in (kp, kd))
-        return JointCommand(position, velocity, effort, stiffness, damping)
+        asked = JointCommand(position, velocity, effort, stiffness, damping)
+        self._leg_torque = _torque(asked, state)
+        return asked
 
     def publish(self, state: BusState) -> None:
         """What motors, servos and the inertial sensor say."""
@@ -83,7 +90,7 @@ class EmulatedLocoMan:
                 tick=round(1000.0 * state.time_s),
                 position=take(state.joint_position),
                 velocity=take(state.joint_velocity),
-                torque=take(state.joint_effort),
+                torque=self._leg_torque + self.go1.faults.foreign_torque,
                 quaternion=state.q_world_base,
                 gyroscope=state.w_base,
                 accelerometer=state.a_base,
@@ -112,11 +119,17 @@ class EmulatedLocoMan:
         angle = joint_map.servos_of(state.joint_position)
         ticks = np.rint(self._zero + self._sign * angle / TICK).astype(int).tolist()
         speed = np.rint(self._sign * joint_map.servos_of(state.joint_velocity) / VELOCITY_UNIT).astype(int).tolist()
-        torque = joint_map.servo_torques_of(state.joint_effort) / TORQUE_PER_AMPERE
-        current = np.rint(1000.0 * self._sign * torque).astype(int).tolist()
+        current = np.rint(1000.0 * self._sign * self._servo_torque / TORQUE_PER_AMPERE).astype(int).tolist()
         with self._lock:
             for servo, *measured in zip(self.line.servos.values(), ticks, speed, current, strict=True):
                 servo.place(*measured)
+
+
+def _torque(command: JointCommand, state: BusState) -> np.ndarray:
+    """What the motors give, which is what they say they give."""
+    pull = command.stiffness * (command.position - state.joint_position)
+    pull += command.damping * (command.velocity - state.joint_velocity) + command.effort
+    return joint_map.legs_of(pull)
 
 
 def _link_to(link: Path, path: str) -> None:

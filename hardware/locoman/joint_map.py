@@ -77,8 +77,3 @@ def joints_of(motors: np.ndarray, servos: np.ndarray) -> np.ndarray:
     joints = _JOINT_MATRIX @ servos
     joints[MOTOR_JOINTS] = motors
     return joints
-
-
-def servo_torques_of(torques: np.ndarray) -> np.ndarray:
-    """The servos' torques from those of all joints: of jaws the sum, shape ``(8,)`` [N·m]."""
-    return SERVO_MATRIX @ torques

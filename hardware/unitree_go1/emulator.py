@@ -51,6 +51,9 @@ class PacketFaults:
     overheated: tuple[int, ...] = ()
     """Motors that show the mode of an overheated one."""
 
+    foreign_torque: float = 0.0
+    """What all motors show beside what they were told, as when another program drives them too [N·m]."""
+
     other_mode: bool = False
     """Motors show the mode in which they do not obey."""
 
@@ -90,7 +93,7 @@ class EmulatedGo1:
         self._kept: bytes = b""
 
     def hear(self) -> LegCommand | None:
-        """Take what came; the newest command, which the motors keep until another comes, or ``None`` before the first."""
+        """Take what came; the newest command, which the motors keep; ``None`` before the first."""
         for data, peer in self._arrived():
             if self.faults.silent or self._random.random() < self.faults.lose_commands:
                 continue

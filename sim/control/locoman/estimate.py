@@ -57,8 +57,12 @@ class OdometryConfig:
     height_s: float = 0.02
     """Time constant of the height [s]."""
 
+    fall_s: float = 0.4
+    """Without a standing foot for longer the trunk does not fall, but lies or hangs [s]."""
+
     def __post_init__(self) -> None:
-        if not (0 <= self.touch_n < self.full_n and self.velocity_s > 0 and self.height_s > 0):
+        times = min(self.velocity_s, self.height_s, self.fall_s)
+        if not (0 <= self.touch_n < self.full_n and times > 0):
             raise ConfigError("odometry needs a touch below the full load, and positive times", got=self)
 
 
@@ -66,7 +70,7 @@ class LegOdometry:
     """The trunk's velocity from the feet that stand, which roll on the floor without slipping; position by summing up.
 
     Uses nothing that a Go1 does not measure. The position begins at the origin, and drifts; the height does not, as
-    the floor is taken to be level. Without a standing foot the trunk falls freely.
+    the floor is taken to be level. Without a standing foot the trunk falls freely, for a while.
 
     Args:
         robot: LocoMan alone, compiled with no scene.
@@ -78,9 +82,11 @@ class LegOdometry:
         self._dynamics = Dynamics(robot)
         self._feet = [self._dynamics.site(foot) for foot in robot.spec.feet]
         self._roll = np.array((0.0, 0.0, -FOOT_RADIUS_M))
+        self._time_s: float | None = None
 
     def reset(self, state: RobotState) -> None:
         """The robot stands still at the origin."""
+        self._aloft_s = 0.0
         self._velocity = np.zeros(3)
         self._position = np.zeros(3)
         self._time_s = state.time_s
@@ -88,7 +94,10 @@ class LegOdometry:
         self._position[2] = heights.mean()
 
     def update(self, state: RobotState) -> RobotState:
-        """The state with position and velocity by odometry."""
+        """The state with position and velocity by odometry; before any :meth:`reset`, begins here."""
+        if self._time_s is None:
+            self.reset(state)
+        assert self._time_s is not None
         elapsed_s, self._time_s = max(state.time_s - self._time_s, 0.0), state.time_s
         heights, velocities = self._look(state)
         config = self.config
@@ -97,8 +106,11 @@ class LegOdometry:
         if total > 0.0:
             step = elapsed_s / (config.velocity_s + elapsed_s)
             self._velocity = self._velocity + step * (share @ velocities / total - self._velocity)
+            self._aloft_s = 0.0
         else:
-            self._velocity = self._velocity + elapsed_s * self._dynamics.gravity
+            self._aloft_s += elapsed_s
+            falls = self._aloft_s < config.fall_s
+            self._velocity = self._velocity + elapsed_s * self._dynamics.gravity if falls else np.zeros(3)
         self._position = self._position + elapsed_s * self._velocity
         if total > 0.0:
             step = elapsed_s / (config.height_s + elapsed_s)

@@ -48,7 +48,6 @@ class SimpleBody:
     def __init__(self, emulated: EmulatedLocoMan) -> None:
         self.emulated = emulated
         self.position = STAND.copy()
-        self.torque = np.zeros(JOINTS)
         self.last: JointCommand | None = None
         self._stop = threading.Event()
         self._ticks = 0
@@ -60,7 +59,7 @@ class SimpleBody:
             self._ticks,
             self.position.copy(),
             np.zeros(JOINTS),
-            self.torque.copy(),
+            np.zeros(JOINTS),
             q_world_base=np.array((1.0, 0.0, 0.0, 0.0)),
             w_base=np.zeros(3),
             a_base=np.array((0.0, 0.0, 9.81)),

@@ -133,7 +133,7 @@ def test_a_silent_go1_and_a_silent_servo_are_not_engaged(tmp_path: Path, monkeyp
 
 def test_legs_that_somebody_else_drives_are_left_alone(tmp_path: Path) -> None:
     with linked(config(tmp_path)) as (bus, body):
-        body.torque[2] = 6.0
+        body.emulated.go1.faults.foreign_torque = 6.0
         with pytest.raises(BusError, match=r"somebody else drives[\s\S]*6.0 N·m[\s\S]*L2\+A"):
             bus.engage()
 
