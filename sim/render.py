@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 import weakref
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
@@ -117,7 +118,16 @@ class OffscreenRenderer:
             self._scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = 0
             self._scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = 0
 
-    def render(self, data: Any, camera: int, height: int, width: int) -> np.ndarray:
+    def render(
+        self,
+        data: Any,
+        camera: int,
+        height: int,
+        width: int,
+        *,
+        view: Any = None,
+        draw: Callable[[Any], None] | None = None,
+    ) -> np.ndarray:
         """One image.
 
         Args:
@@ -125,6 +135,8 @@ class OffscreenRenderer:
             camera: number of the camera in the model; -1 is the free camera.
             height: [pixel], at most the height given at construction.
             width: [pixel], at most the width given at construction.
+            view: a ``mujoco.MjvCamera`` instead of a camera of the model.
+            draw: is given the ``mujoco.MjvScene`` to add shapes of its own to.
 
         Returns:
             RGB, uint8 of shape ``(height, width, 3)``, first row on top.
@@ -132,15 +144,18 @@ class OffscreenRenderer:
         if self._context is None or self._gl is None:
             raise RenderError("this renderer is closed")
         mujoco = self._mujoco
-        view = mujoco.MjvCamera()
-        view.fixedcamid = camera
-        if camera < 0:
-            mujoco.mjv_defaultFreeCamera(self._model, view)
-        else:
-            view.type = mujoco.mjtCamera.mjCAMERA_FIXED
+        if view is None:
+            view = mujoco.MjvCamera()
+            view.fixedcamid = camera
+            if camera < 0:
+                mujoco.mjv_defaultFreeCamera(self._model, view)
+            else:
+                view.type = mujoco.mjtCamera.mjCAMERA_FIXED
         self._gl.make_current()
         everything = mujoco.mjtCatBit.mjCAT_ALL.value
         mujoco.mjv_updateScene(self._model, data, self._option, None, view, everything, self._scene)
+        if draw is not None:
+            draw(self._scene)
         area = mujoco.MjrRect(0, 0, width, height)
         mujoco.mjr_render(area, self._scene, self._context)
         image = np.empty((height, width, 3), np.uint8)

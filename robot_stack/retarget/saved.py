@@ -163,9 +163,13 @@ def _read_scene(arrays: Mapping[str, np.ndarray]) -> Scene:
 def _objects(objects: tuple[ObjectMotion, ...], prefix: str = "object") -> dict[str, np.ndarray]:
     return {
         f"{prefix}_names": np.array([o.name for o in objects], dtype=np.str_),
-        f"{prefix}_positions": np.array([o.p_world_object for o in objects]).reshape(len(objects), -1, 3),
-        f"{prefix}_quaternions": np.array([o.q_world_object for o in objects]).reshape(len(objects), -1, 4),
+        f"{prefix}_positions": _stacked([o.p_world_object for o in objects], 3),
+        f"{prefix}_quaternions": _stacked([o.q_world_object for o in objects], 4),
     }
+
+
+def _stacked(paths: list[np.ndarray], size: int) -> np.ndarray:
+    return np.stack(paths) if paths else np.zeros((0, 0, size))
 
 
 def _read_objects(arrays: Mapping[str, np.ndarray], prefix: str = "object") -> tuple[ObjectMotion, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +76,14 @@ def test_a_result_comes_back_as_it_was(tmp_path: Path) -> None:
     write_result(tmp_path / "out.npz", result())
     assert read_result(tmp_path / "out.npz").source is None
     assert [p.name for p in tmp_path.iterdir()] == ["out.npz"]
+
+
+def test_a_result_on_bare_ground_without_contacts_comes_back(tmp_path: Path) -> None:
+    bare = replace(result(), scene=Scene(ground=False), objects=(), contacts=(), notes=())
+    write_result(tmp_path / "out.npz", bare, replace(source(), objects=()))
+    saved = read_result(tmp_path / "out.npz")
+    assert same(saved.result, bare)
+    assert saved.source is not None and saved.source.objects == ()
 
 
 def test_a_result_is_a_motion_for_the_next_robot(tmp_path: Path) -> None:
