@@ -45,21 +45,24 @@ def _run(words: list[str]) -> int:
 
     rclpy.init(args=words, signal_handler_options=SignalHandlerOptions.NO)
     node = RobotNode("robot")
+    process: _Process | None = None
     try:
         process = _Process(node)
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         while not told.is_set() and rclpy.ok():
             executor.spin_once(timeout_sec=0.2)
-        node.release_robot()
+        return 0
     except RobotStackError as error:
         node.get_logger().fatal(str(error))
         return REFUSED
     finally:
+        node.release_robot()
         node.publisher.close()
+        if process is not None:
+            process.close()
+        node.destroy_node()
         rclpy.try_shutdown()
-    process.close()
-    return 0
 
 
 class _Process:
@@ -91,11 +94,15 @@ class _Process:
         self._executor = SingleThreadedExecutor()
         for other in self._others:
             self._executor.add_node(other)
-        threading.Thread(target=self._spin, name="robot bus", daemon=True).start()
+        self._thread = threading.Thread(target=self._spin, name="robot bus", daemon=True)
+        self._thread.start()
 
     def close(self) -> None:
-        """Free the other nodes."""
-        self._executor.shutdown(timeout_sec=1.0)
+        """End the other nodes, before ROS itself is shut down."""
+        self._executor.shutdown(timeout_sec=2.0)
+        self._thread.join(2.0)
+        for other in self._others:
+            other.destroy_node()
 
     def _spin(self) -> None:
         from rclpy.executors import ExternalShutdownException, ShutdownException
