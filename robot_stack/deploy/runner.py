@@ -22,6 +22,9 @@ from robot_stack.deploy.process_plan import DeployPlan, ProcessPlan
 from robot_stack.deploy.supervised import Command, Supervised, python_module
 from robot_stack.hardware.ros.environment import require_ros, ros_environment
 
+RUNNER_LOG = "runner.log"
+"""The runner's own lines, in the folder of all logs."""
+
 _STEPS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -63,6 +66,7 @@ class Runner:
         """
         require_ros("a deployment")
         self.log_folder.mkdir(parents=True, exist_ok=True)
+        (self.log_folder / RUNNER_LOG).write_text("")
         with (
             tempfile.TemporaryDirectory(prefix="robot_stack_deploy_") as parameters,
             FolderLock(self._lock_folder(), what="robot's deployment"),
@@ -149,7 +153,7 @@ class Runner:
 
     def _note(self, line: str) -> None:
         """A line of the runner's own: kept in its log, which an operator's table shows, and told."""
-        with (self.log_folder / "runner.log").open("a", encoding="utf-8") as log:
+        with (self.log_folder / RUNNER_LOG).open("a", encoding="utf-8") as log:
             log.write(line + "\n")
         self._say("runner", line)
 
