@@ -13,10 +13,13 @@ class EvaluatorConfig:
     """What ``python -m robot_stack.deploy.evaluator_process`` takes as ROS parameters."""
 
     out: str = ""
-    """Folder of the results: ``episodes.jsonl`` and ``summary.json``; resumed if it is the same evaluation."""
+    """Folder of the results: ``episodes.jsonl`` and ``evaluation.json``; resumed if it is the same evaluation."""
 
     task: str = ""
     """The task's name, for the record."""
+
+    instruction: str = ""
+    """The task in words, for the record."""
 
     name: str = ""
     """Who is evaluated, for people."""

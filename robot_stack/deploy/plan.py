@@ -125,6 +125,7 @@ def plan_evaluate(arguments: EvaluateArguments) -> DeployPlan:
     config = EvaluatorConfig(
         out=_absolute(arguments.out),
         task=setting.task,
+        instruction=setting.instruction,
         name=Path(arguments.policy).name,
         subject=setting.policy_sha256 or arguments.policy,
         episodes=arguments.episodes,

@@ -13,6 +13,10 @@ REFUSED = 3
 """Exit code of a process that refuses its parameters, its robot or its policy."""
 
 
+class Finished(Exception):
+    """Raised in a callback by a node that has done all it was there for: its process ends with code 0."""
+
+
 class Closeable(Protocol):
     """What a process runs; ``node`` is spun until the process is told to end."""
 
@@ -104,7 +108,7 @@ def run(name: str, make: Callable[[Any], Closeable], arguments: Sequence[str] | 
         except RobotStackError as error:
             node.get_logger().fatal(str(error))
             return REFUSED
-    except (KeyboardInterrupt, ExternalShutdownException):
+    except (KeyboardInterrupt, ExternalShutdownException, Finished):
         pass
     finally:
         if running is not None:

@@ -129,8 +129,11 @@ class Bench:
     def _spin(self) -> None:
         from rclpy.executors import ExternalShutdownException
 
-        with contextlib.suppress(ExternalShutdownException):
-            self.executor.spin()
+        from robot_stack.deploy.ros_node import Finished
+
+        while self.context.ok():
+            with contextlib.suppress(ExternalShutdownException, Finished):
+                self.executor.spin()
 
 
 class StandIn:
