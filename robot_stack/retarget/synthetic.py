@@ -145,7 +145,7 @@ def carry(steps: int = 4, step_m: float = 0.3, fps: float = 30.0, person: StickF
         fps: frames a second [1/s].
         person: who carries.
     """
-    u, half, wait = person.unit, 0.15 * person.unit, 2.8
+    u, half, tall, wait = person.unit, 0.15 * person.unit, 0.2 * person.unit, 2.8
     feet = _footprints(steps, step_m, 0.12 * u, wait)
     walked = _end(feet)
     end = walked + wait - 0.5
@@ -157,12 +157,12 @@ def carry(steps: int = 4, step_m: float = 0.3, fps: float = 30.0, person: StickF
     ankles = np.stack([_path(time, foot, 0.1 * u) for foot in feet], axis=1)
     middle = smoothed(ankles.mean(axis=1), round(0.35 * fps))
     lifted = minimum_jerk((time - 1.4) / 1.1) * (1 - minimum_jerk((time - turn) / 1.1))
-    box = np.stack([middle[:, 0] + 0.39 * u, 0 * time, half + 0.75 * u * lifted], axis=1)
+    box = np.stack([middle[:, 0] + 0.39 * u, 0 * time, tall + 0.65 * u * lifted], axis=1)
     first, last = round(grasp * fps), round(release * fps)
     box[:first], box[last:] = box[first], box[last]
     still = np.tile([1.0, 0.0, 0.0, 0.0], (len(time), 1))
-    scene = Scene((SceneObject.box("box", (0.10 * u, half, half), (0.0, 0.0, 0.0), moving=True),))
-    side = np.array([-0.02 * u, half + person.palm_m * u, 0.10 * u])
+    scene = Scene((SceneObject.box("box", (0.10 * u, half, tall), (0.0, 0.0, 0.0), moving=True),))
+    side = np.array([-0.02 * u, half + person.palm_m * u, 0.13 * u])
     hands = np.stack([box + side, box + side * (1, -1, 1)], axis=1)
     holds = _up_and_down(time, 0.6, grasp, release, release + 0.6)
     # Hands come to the box, and leave it, in straight lines that begin outside of it.
@@ -174,8 +174,8 @@ def carry(steps: int = 4, step_m: float = 0.3, fps: float = 30.0, person: StickF
         end,
         fps,
         person,
-        lower=0.48 * u * down,
-        lean=1.0 * down,
+        lower=0.36 * u * down,
+        lean=0.9 * down,
         scene=scene,
         objects=(ObjectMotion("box", box, still),),
         wrists=(holds, hands),
