@@ -131,10 +131,11 @@ class Driving:
             self._rest(now_s)
         if state is None or self.failure or (self._resting and not self.goes_on):
             self._command = None
+            self._follows_position[:] = True  # the joints hold
             return None
         try:
             if self._command is None or tick % self._update_every == 0:
-                self._from = self._guard.position
+                self._from = self._guard.position if self._command is None else self._command.position
                 self._command = self._controller.update(state)
             command = self._command
             if self._interpolates and self._every > 1:
