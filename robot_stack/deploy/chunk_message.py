@@ -6,6 +6,8 @@ import functools
 import importlib
 from typing import Any
 
+import numpy as np
+
 from robot_stack.core.embodiment import Embodiment
 from robot_stack.deploy.ros_node import set_stamp
 from robot_stack.runtime.timed_plan import TimedPlan
@@ -14,7 +16,9 @@ TOPIC = "action_chunk"
 """Relative to the robot's namespace."""
 
 
-def chunk_message(plan: TimedPlan, observation_ns: int, robot: Embodiment, fingerprint: str) -> Any:
+def chunk_message(
+    plan: TimedPlan, observation_ns: int, robot: Embodiment, fingerprint: str, offsets_s: np.ndarray | None = None
+) -> Any:
     """A plan, stamped with the observation that it was decided on.
 
     Args:
@@ -22,14 +26,17 @@ def chunk_message(plan: TimedPlan, observation_ns: int, robot: Embodiment, finge
         observation_ns: stamp of its observation as it came, to the nanosecond.
         robot: whose action.
         fingerprint: of the robot's embodiment.
+        offsets_s: when each action is due after the observation, for actions that are not one period apart,
+            shape ``(steps,)`` [s].
     """
     trajectory, point, duration = _messages()
     message = trajectory(joint_names=list(robot.action_names))
     set_stamp(message.header, observation_ns)
     message.header.frame_id = fingerprint
-    offset_s = plan.start_s - plan.observation_s
-    for number, action in enumerate(plan.actions):
-        due_ns = max(0, round((offset_s + number * plan.period_s) * 1e9))
+    if offsets_s is None:
+        offsets_s = plan.start_s - plan.observation_s + plan.period_s * np.arange(len(plan))
+    for action, offset_s in zip(plan.actions, offsets_s, strict=True):
+        due_ns = max(0, round(float(offset_s) * 1e9))
         seconds, nanoseconds = divmod(due_ns, 1_000_000_000)
         message.points.append(
             point(positions=action.tolist(), time_from_start=duration(sec=seconds, nanosec=nanoseconds))
