@@ -74,6 +74,7 @@ class _Cluster:
     pose: np.ndarray
     normal: np.ndarray
     on: np.ndarray
+    begins: np.ndarray
 
 
 class Anchors:
@@ -117,17 +118,20 @@ class Anchors:
         normal = to_frame(pose[[t], :3] + self._touching.normal[frames[t], points[p]], pose[[t]])[0]
         place = to_frame(self._touching.place[[frames[t]], points[p]], pose[[t]])[0]
         flat = groups[stays[0].group].clearance_m == 0
-        return _Cluster(tuple(stays), points, shape, flat, frames, pose, normal, place)
+        begins = np.array([_begin(stays, self._where, int(p)) for p in points])
+        return _Cluster(tuple(stays), points, shape, flat, frames, pose, normal, place, begins)
 
-    def fit(self, soles: np.ndarray, weights: np.ndarray | None = None) -> list[np.ndarray]:
+    def fit(
+        self, soles: np.ndarray, held: dict[int, tuple[str, np.ndarray]] | None = None, before: int = 0
+    ) -> list[np.ndarray]:
         """Places, in their surfaces' frames, from where contact points are on average over each stay.
 
         Args:
             soles: contact points in the world, shape ``(frames, points, 3)`` [m].
-            weights: of the frames in the average, shape ``(frames,)``; all alike without.
+            held: by contact point, the surface and the place of a stay …
+            before: … that began before this frame.
         """
-        weights = np.ones(len(soles)) if weights is None else weights
-        return [_fitted(cluster, soles, weights) for cluster in self._clusters]
+        return [_fitted(cluster, soles, held or {}, before) for cluster in self._clusters]
 
     def world(self, places: list[np.ndarray]) -> np.ndarray:
         """Where every contact point has to be in every frame, shape ``(frames, points, 3)`` [m]."""
@@ -139,9 +143,15 @@ class Anchors:
                     out[span, column] = from_frame(np.repeat(place[None], len(stay), 0), pose)
         return out
 
-    def first_frames(self) -> np.ndarray:
-        """First frame of each cluster, shape ``(clusters,)``."""
-        return np.array([min(s.start for s in cluster.stays) for cluster in self._clusters], dtype=np.int64)
+    def at(self, frame: int, places: list[np.ndarray]) -> dict[int, tuple[str, np.ndarray]]:
+        """Surface and place of each contact point that touches in a frame: what :meth:`fit` takes as ``held``."""
+        return {
+            column: (stay.surface, place)
+            for cluster, local in zip(self._clusters, places, strict=True)
+            for stay in cluster.stays
+            if stay.start <= frame < stay.stop
+            for place, column in self._own(cluster, stay, local)
+        }
 
     def segments(self, places: list[np.ndarray], touches: np.ndarray) -> tuple[ContactSegment, ...]:
         """All stays with their places, in order of group and time.
@@ -167,16 +177,31 @@ class Anchors:
         return [(place, int(p)) for place, p in pairs if span.start <= p < span.stop]
 
 
-def _fitted(cluster: _Cluster, soles: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def _begin(stays: list[ContactSegment], where: dict[str, slice], point: int) -> int:
+    """First frame of a point's first stay."""
+    return min(stay.start for stay in stays if where[stay.group].start <= point < where[stay.group].stop)
+
+
+def _fitted(cluster: _Cluster, soles: np.ndarray, held: dict[int, tuple[str, np.ndarray]], before: int) -> np.ndarray:
     seen = [to_frame(soles[cluster.frames, p], cluster.pose) for p in cluster.points]
-    local = np.average(np.stack(seen, axis=1), axis=0, weights=weights[cluster.frames])
-    if not cluster.flat:
+    local = np.stack(seen, axis=1).mean(axis=0)
+    going = {
+        int(column): held[column][1]
+        for k, column in enumerate(cluster.points)
+        if cluster.begins[k] < before and column in held and held[column][0] == cluster.stays[0].surface
+    }
+    kept = np.array([int(column) in going for column in cluster.points])
+    for k in np.flatnonzero(kept):
+        local[k] = going[int(cluster.points[k])]
+    if not cluster.flat or kept.all():
         return local
 
     def level(points: np.ndarray) -> np.ndarray:
         return points - ((points - cluster.on) @ cluster.normal)[:, None] * cluster.normal
 
-    return level(_rigid(cluster.shape, level(local)))
+    out = level(_rigid(cluster.shape, level(local), np.where(kept, 1e4, 1.0)))
+    out[kept] = local[kept]
+    return out
 
 
 def _clusters(segments: tuple[ContactSegment, ...], partner: dict[str, str]) -> list[list[ContactSegment]]:
@@ -195,12 +220,12 @@ def _clusters(segments: tuple[ContactSegment, ...], partner: dict[str, str]) -> 
     return out
 
 
-def _rigid(shape: np.ndarray, seen: np.ndarray) -> np.ndarray:
+def _rigid(shape: np.ndarray, seen: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """The shape, turned and shifted to lie nearest to the seen points (Kabsch)."""
     if len(shape) == 1:
         return seen
-    centre, middle = shape.mean(axis=0), seen.mean(axis=0)
-    left, _, right = np.linalg.svd((shape - centre).T @ (seen - middle))
+    centre, middle = np.average(shape, axis=0, weights=weights), np.average(seen, axis=0, weights=weights)
+    left, _, right = np.linalg.svd((weights[:, None] * (shape - centre)).T @ (seen - middle))
     fix = np.diag([1.0, 1.0, np.sign(np.linalg.det(left @ right))])
     return (shape - centre) @ left @ fix @ right + middle
 

@@ -76,8 +76,36 @@ def rotate_from_frame(vectors: np.ndarray, pose: np.ndarray) -> np.ndarray:
     return _rotate(pose[:, 3:], vectors)
 
 
+class RestMemory:
+    """Where each contact group's point rested, for motions that are seen piece by piece.
+
+    Args:
+        moments: so many slow moments near each surface are remembered, the newest.
+    """
+
+    def __init__(self, moments: int = 3000) -> None:
+        self._moments = moments
+        self._seen: dict[str, np.ndarray] = {}
+
+    def __call__(self, group: str, close: np.ndarray) -> np.ndarray:
+        """Old and new slow moments together, shape ``(surfaces, moments)``; others are infinite.
+
+        Args:
+            group: its name.
+            close: distances from the surfaces in new frames, infinite where fast, shape ``(surfaces, frames)`` [m].
+        """
+        both = np.concatenate([self._seen[group], close], axis=1) if group in self._seen else close
+        self._seen[group] = both[:, np.isfinite(both).any(axis=0)][:, -self._moments :]
+        return self._seen[group]
+
+
 def detect(
-    motion: Motion, scene: Scene, groups: tuple[ContactGroup, ...], rule: ContactRule = ContactRule()
+    motion: Motion,
+    scene: Scene,
+    groups: tuple[ContactGroup, ...],
+    rule: ContactRule = ContactRule(),
+    memory: RestMemory | None = None,
+    fresh: int = 0,
 ) -> tuple[ContactSegment, ...]:
     """Contact segments of all groups whose keypoint the source has, in order of group and time.
 
@@ -86,6 +114,8 @@ def detect(
         scene: likewise at the source's size.
         groups: of the robot's keypoint table.
         rule: thresholds.
+        memory: where points rested before this motion began, for one that is a piece of a longer one.
+        fresh: the first frame that the memory has not seen yet.
     """
     if not scene.ground and not scene.objects:
         return ()
@@ -102,9 +132,10 @@ def detect(
         slow = speeds < rule.begin_speed
         close = np.where(slow, gaps, np.inf)
         largest = rule.largest_hand_rest_m if group.clearance_m > 0 else rule.largest_rest_m
-        if close.min() > largest:
+        known = close if memory is None else memory(group.name, close[:, fresh:])
+        if known.min(initial=np.inf) > largest:
             continue
-        rest = _rests(close, largest, rule.rest_spread_m)
+        rest = _rests(known, largest, rule.rest_spread_m)
         nearest = np.argmin(gaps, axis=0)
         touches = np.full(len(points), -1)
         for s in range(len(names)):

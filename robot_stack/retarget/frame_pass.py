@@ -51,10 +51,14 @@ class FramePass:
             starts: guesses for the first frame, each ``(nq,)``; the one that ends lowest is followed.
         """
         ends = [self.frame(0, start, None, self.rule.first_iterations) for start in starts]
-        out = np.empty((len(self.problem), self.problem.body.nq))
-        out[0] = min(ends, key=lambda end: end[1])[0]
+        return self.follow(min(ends, key=lambda end: end[1])[0][None])
+
+    def follow(self, known: np.ndarray) -> np.ndarray:
+        """All frames, when the first ones are known, shapes ``(frames, nq)`` and ``(known, nq)``."""
         body = self.problem.body
-        for t in range(1, len(out)):
+        out = np.empty((len(self.problem), body.nq))
+        out[: len(known)] = known
+        for t in range(len(known), len(out)):
             self._held = body.places(body.sweep(out[t - 1 : t], near=False), *self.problem.soles)[0]
             out[t] = self.frame(t, out[t - 1], out[t - 1], self.rule.iterations)[0]
         return out

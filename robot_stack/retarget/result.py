@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -140,6 +140,27 @@ class Retargeted:
             & (off.joint_limit <= 1e-9)
             & (off.velocity <= 1e-6)
             & (off.acceleration <= 1e-6)
+        )
+
+    def part(self, span: slice) -> Retargeted:
+        """A stretch of frames, without metrics."""
+        frames = range(*span.indices(len(self)))
+        inside = [s for s in self.contacts if s.start < frames.stop and s.stop > frames.start]
+        clipped = [
+            replace(s, start=max(s.start, frames.start) - frames.start, stop=min(s.stop, frames.stop) - frames.start)
+            for s in inside
+        ]
+        return replace(
+            self,
+            qpos=self.qpos[span],
+            qvel=self.qvel[span],
+            contacts=tuple(clipped),
+            p_world_target=self.p_world_target[span],
+            p_world_keypoint=self.p_world_keypoint[span],
+            mesh_energy=self.mesh_energy[span],
+            violations=Violations(**{name: values[span] for name, values in vars(self.violations).items()}),
+            objects=tuple(ObjectMotion(o.name, o.p_world_object[span], o.q_world_object[span]) for o in self.objects),
+            metrics={},
         )
 
     def off_target_m(self) -> np.ndarray:

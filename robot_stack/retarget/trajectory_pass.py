@@ -76,7 +76,7 @@ class TrajectoryPass:
         anchors: of all stays; :attr:`places` has where they are in the end.
         rule: settings.
         fixed: so many frames at the beginning stay as they are.
-        given: places of stays that are already fixed, by number of the cluster.
+        given: places of stays that began in those, as :meth:`Anchors.at` has them.
     """
 
     def __init__(
@@ -86,13 +86,13 @@ class TrajectoryPass:
         rule: TrajectoryRule = TrajectoryRule(),
         *,
         fixed: int = 0,
-        given: dict[int, np.ndarray] | None = None,
+        given: dict[int, tuple[str, np.ndarray]] | None = None,
     ) -> None:
         self.problem = replace(problem, touches=problem.touches.copy(), source_touches=problem.touches)
         self.anchors = anchors
         self.places: list[np.ndarray] = []
         self.rule = rule
-        self._given = given or {}
+        self._given, self._fixed = given or {}, fixed
         self._held = np.arange(len(problem)) < fixed
         self._springs = Springs(problem, problem.weights.constraint * rule.softness)
 
@@ -125,9 +125,7 @@ class TrajectoryPass:
         springs.soften(min(self.rule.tighten, self.problem.weights.constraint / springs.weight))
 
     def _place(self, soles: np.ndarray) -> None:
-        self.places = self.anchors.fit(soles)
-        for k, place in self._given.items():
-            self.places[k] = place
+        self.places = self.anchors.fit(soles, self._given, self._fixed)
         self.problem = replace(self.problem, on=self.anchors.world(self.places))
 
     def _windowed(self, state: State) -> np.ndarray:
