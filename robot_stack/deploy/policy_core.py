@@ -300,7 +300,7 @@ def _describe(core: PolicyCore) -> tuple[int, str, dict[str, object]]:
     values: dict[str, object] = {"policy": core.config.policy, "strategy": core.config.strategy}
     if driver is None:
         waiting = "waits for the robot node" if core.robot is None else "loads the policy"
-        return (0, waiting, values) if core.failure is None else (2, str(core.failure), values)
+        return (1, waiting, values) if core.failure is None else (2, str(core.failure), values)
     counts: dict[str, Any] = dict(vars(driver.counts))
     values |= counts
     values |= {"observations missing": driver.seen.missing, "observations late": driver.seen.out_of_order}
