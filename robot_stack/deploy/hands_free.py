@@ -25,12 +25,13 @@ class HandsFree:
     _asked_s: float = -float("inf")
     _acted_s: float | None = None
 
-    def next(self, lifecycle: str, state: str, acted: bool, now_s: float) -> Request:
+    def next(self, lifecycle: str, state: str, driver_ready: bool, acted: bool, now_s: float) -> Request:
         """The next request.
 
         Args:
             lifecycle: of the robot node.
             state: of the robot.
+            driver_ready: whether who drives it is.
             acted: whether it has followed an action.
             now_s: on the robot's clock [s].
         """
@@ -40,13 +41,13 @@ class HandsFree:
             self._acted_s = now_s
         if self.duration_s and self._acted_s is not None and now_s - self._acted_s >= self.duration_s:
             return "end"
-        wanted = self._wanted(lifecycle, state)
+        wanted = self._wanted(lifecycle, state, driver_ready)
         if not wanted or now_s - self._asked_s < RETRY_S:
             return ""
         self._asked_s = now_s
         return wanted
 
-    def _wanted(self, lifecycle: str, state: str) -> Request:
+    def _wanted(self, lifecycle: str, state: str, driver_ready: bool) -> Request:
         if lifecycle == "unconfigured":
             return "configure"
         if lifecycle == "inactive" and self.until != "connected":
@@ -54,6 +55,6 @@ class HandsFree:
         if lifecycle == "active" and self.until == "armed":
             if state == "IDLE":
                 return "ready"
-            if state == "HOLD":
+            if state == "HOLD" and driver_ready:
                 return "arm"
         return ""

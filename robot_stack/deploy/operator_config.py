@@ -24,6 +24,9 @@ class OperatorConfig:
     until: Literal["connected", "idle", "armed"] = "armed"
     """How far it goes by itself when hands-free: connects, makes the robot listen, or arms it and keeps it armed."""
 
+    waits_for: tuple[str, ...] = ()
+    """Nodes whose diagnostics must be fine before it arms the robot hands-free: the policy has to be loaded."""
+
     duration_s: float = 0.0
     """Hands-free, it ends so long after the robot was armed [s of robot time]; 0: never."""
 

@@ -66,7 +66,7 @@ class OperatorLink:
         self._offer(node)
 
     def _subscribe(self, node: Any) -> None:
-        from diagnostic_msgs.msg import DiagnosticStatus
+        from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
         from rcl_interfaces.msg import Log
         from sensor_msgs.msg import JointState
         from std_msgs.msg import String
@@ -77,6 +77,7 @@ class OperatorLink:
         node.create_subscription(JointState, "observation", lambda _: self._observations.count(), newest(), raw=True)
         node.create_subscription(JointTrajectory, "action_chunk", lambda _: self._chunks.count(), newest(), raw=True)
         node.create_subscription(JointState, "asked", self._hear_asked, newest(), raw=True)
+        node.create_subscription(DiagnosticArray, "/diagnostics", self._hear_diagnostics, reliable(20))
         if self._config.simulated:
             node.create_subscription(JointState, "score", self._hear_score, newest())
         node.create_subscription(Log, "/rosout", self._hear_log, reliable(50))
@@ -96,6 +97,7 @@ class OperatorLink:
         self._deadman = node.create_publisher(Joy, "deadman", newest(1))
         self._estop = node.create_publisher(Bool, "emergency_stop", latched())
         self._asking: Any = None
+        self._last: Any = None
         node.create_timer(1.0 / DEADMAN_HZ, self._publish_deadman)
         node.create_timer(0.2, self._look)
 
@@ -106,12 +108,19 @@ class OperatorLink:
 
     def _hear_status(self, message: Any) -> None:
         self._status_s = time.monotonic()
-        self.known.level = message.level[0] if isinstance(message.level, bytes) else int(message.level)
+        self.known.level = level_of(message)
         self.known.message = message.message
         self.known.values = {pair.key: pair.value for pair in message.values}
 
     def _hear_asked(self, _: Any) -> None:
         self.acted = True
+
+    def _hear_diagnostics(self, message: Any) -> None:
+        for status in message.status:
+            name, told, _ = status.name.partition(":")
+            own, _, short = name.rpartition("/")
+            if not told and own == self.node.get_namespace():
+                self.known.nodes = {**self.known.nodes, short: (level_of(status), status.message)}
 
     def _hear_score(self, message: Any) -> None:
         values = dict(zip(message.name, message.position, strict=False))
@@ -154,6 +163,11 @@ class OperatorLink:
         set_stamp(message.header, time.monotonic_ns())
         self._deadman.publish(message)
 
+    @property
+    def waiting(self) -> bool:
+        """The last request was not answered yet."""
+        return self._last is not None and not self._last.done()
+
     def press_estop(self, pressed: bool) -> None:
         """Press or free the emergency stop button, which late joiners see as well."""
         self._estop.publish(self._bool(data=pressed))
@@ -177,7 +191,7 @@ class OperatorLink:
 
     def _call(self, client: Any, request: Any, name: str) -> Any:
         self.known.answer = f"{name} …"
-        future = client.call_async(request)
+        future = self._last = client.call_async(request)
 
         def answered(done: Any) -> None:
             answer = done.result()
@@ -186,6 +200,11 @@ class OperatorLink:
 
         future.add_done_callback(answered)
         return future
+
+
+def level_of(status: Any) -> int:
+    """Of a ``DiagnosticStatus``: 0 fine, 1 warning, 2 error."""
+    return status.level[0] if isinstance(status.level, bytes) else int(status.level)
 
 
 def joy_stamp(message: Any) -> int:

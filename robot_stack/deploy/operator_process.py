@@ -97,7 +97,8 @@ def _hands_free(node: Any, link: OperatorLink, config: OperatorConfig, stopping:
     said = ""
     while not stopping.wait(0.05):
         known = link.known
-        request = sequence.next(known.lifecycle, known.state, link.acted, clock.now())
+        ready = all(known.nodes.get(name, (1, ""))[0] == 0 for name in config.waits_for)
+        request = sequence.next(known.lifecycle, known.state, ready, link.acted, clock.now())
         line = " ".join(filter(None, (known.state or known.lifecycle, headline(known))))
         if line != said:
             node.get_logger().info(line)
@@ -108,6 +109,8 @@ def _hands_free(node: Any, link: OperatorLink, config: OperatorConfig, stopping:
         if request == "fail":
             node.get_logger().error(f"the robot stopped: {known.message or known.state}")
             return FAILED
+        if link.waiting:
+            continue
         if request in ("configure", "activate"):
             link.change(request)
         elif request:

@@ -79,6 +79,9 @@ class Known:
     question: str = ""
     """What waits for y or n; empty for nothing."""
 
+    nodes: Mapping[str, tuple[int, str]] = field(default_factory=dict)
+    """Of every other node of the robot that tells diagnostics: level and sentence."""
+
     score: str = ""
     """Of the simulated task, in words; empty where nothing scores."""
 
@@ -150,6 +153,7 @@ def rows(known: Known) -> list[tuple[str, str]]:
         if found := _spread(known.values, prefix):
             made.append((name, "   ".join(f"{key} {value}" for key, value in found.items())))
     made += [(name, get(key, "")) for name, key in (("stopped for", "latched"), ("warnings", "warnings")) if get(key)]
+    made += [(name, text) for name, (_, text) in sorted(known.nodes.items())]
     if known.score:
         made.append(("task", known.score))
     made.append(("last answer", known.answer or "-"))

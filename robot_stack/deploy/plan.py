@@ -56,7 +56,9 @@ def plan_deploy(arguments: DeployArguments) -> DeployPlan:
     processes = [*_robot(arguments, setting), _policy(arguments, setting), *_cameras(arguments, setting)]
     if arguments.record:
         processes.append(_recorder(arguments, setting, arguments.record, _driver(arguments)))
-    return _plan("deploy", arguments, setting, [*processes, _operator("deploy", arguments, setting, "armed")])
+    return _plan(
+        "deploy", arguments, setting, [*processes, _operator("deploy", arguments, setting, "armed", ("policy",))]
+    )
 
 
 def plan_collect(arguments: CollectArguments) -> DeployPlan:
@@ -74,8 +76,9 @@ def plan_collect(arguments: CollectArguments) -> DeployPlan:
     if arguments.policy:
         processes.append(_policy(arguments, setting))
     driver = _driver(arguments) if arguments.policy else "teleoperation"
+    waits = ("policy",) if arguments.policy else ()
     processes.append(_recorder(arguments, setting, arguments.dataset, driver, storage=arguments.storage))
-    return _plan("collect", arguments, setting, [*processes, _operator("collect", arguments, setting, "armed")])
+    return _plan("collect", arguments, setting, [*processes, _operator("collect", arguments, setting, "armed", waits)])
 
 
 def plan_replay(arguments: ReplayArguments) -> DeployPlan:
@@ -260,12 +263,15 @@ def _recorder(
     return _process("recorder", setting, config, stop_rank=1, grace_s=30.0)
 
 
-def _operator(form: str, arguments: RobotArguments, setting: Setting, until: Any) -> ProcessPlan:
+def _operator(
+    form: str, arguments: RobotArguments, setting: Setting, until: Any, waits_for: tuple[str, ...] = ()
+) -> ProcessPlan:
     config = OperatorConfig(
         title=_title(form, arguments, setting),
         simulated=arguments.sim,
         hands_free=arguments.hands_free,
         until=until,
+        waits_for=waits_for,
         duration_s=arguments.duration_s,
         clock_speed=arguments.clock_speed,
     )
