@@ -12,6 +12,7 @@ from robot_stack.core.errors import ConfigError
 from robot_stack.core.joint_control import Guarded, JointCommand
 from robot_stack.core.safety import Command, Measured, SafetyFilter
 from robot_stack.core.safety_limits import SafetyLimits
+from robot_stack.hardware.approach import Approach
 from robot_stack.hardware.loop_config import JointLimits
 
 
@@ -60,6 +61,7 @@ class JointGuard:
             period_s,
             start,
         )
+        self._approach = Approach(self._velocity, np.array(limits.acceleration), period_s)
         self._driven = self._positions
         if guards == "velocity":
             bounds = replace(watch, low=tuple(-v for v in limits.velocity), high=limits.velocity)
@@ -107,6 +109,7 @@ class JointGuard:
         """The joints are told to be at ``position`` from now on, at rest; keeps a latched stop."""
         latched = self._positions.latched
         self._positions.reset(np.clip(position, self._low, self._high))
+        self._approach.restart()
         self._position = self._positions.action
         if latched:
             self._positions.stop(latched)
@@ -120,6 +123,8 @@ class JointGuard:
         self._count += 1
         why: list[Intervention] = []
         asked = getattr(command, self._guards)
+        if self._guards == "position":
+            asked = self._approached(asked, why)
         out = self._driven.tick(Command(asked, now_s, self._count), now_s=now_s, measured=measured)
         why += out.interventions
         parts = {
@@ -137,12 +142,14 @@ class JointGuard:
 
     def hold(self, measured: Measured | None, now_s: float) -> JointCommand:
         """Brake to rest and stay there."""
+        self._approach.restart()
         return self.still(self._positions.tick(None, now_s=now_s, measured=measured).action)
 
     def move(self, target: np.ndarray, measured: Measured, now_s: float) -> JointCommand:
         """Towards a position, within the limits."""
         self._count += 1
-        out = self._positions.tick(Command(target, now_s, self._count), now_s=now_s, measured=measured)
+        asked = self._approached(target, [])
+        out = self._positions.tick(Command(asked, now_s, self._count), now_s=now_s, measured=measured)
         return self.still(out.action)
 
     def limp(self, position: np.ndarray) -> JointCommand:
@@ -151,11 +158,23 @@ class JointGuard:
 
     def _led(self, command: JointCommand, measured: Measured, now_s: float, why: list[Intervention]) -> np.ndarray:
         """The positions beside guarded velocities or efforts; of joints without stiffness they have no force."""
-        asked = Command(command.position, now_s, self._count)
+        notes: list[Intervention] = []
+        asked = Command(self._approached(command.position, notes), now_s, self._count)
         out = self._positions.tick(asked, now_s=now_s, measured=measured)
         if command.stiffness.any():
-            why += out.interventions
+            why += (*notes, *out.interventions)
         return out.action
+
+    def _approached(self, target: np.ndarray, why: list[Intervention]) -> np.ndarray:
+        """A target as it can be reached without overshooting."""
+        if target.shape != self._zeros.shape:
+            return target  # for the filter to refuse
+        shaped = self._approach.toward(target, self._position)
+        change = np.abs(shaped - target)
+        worst = int(change.argmax())
+        if change[worst] > 1e-9:
+            why.append(Intervention("approach", f"number {worst}: {target[worst]:.6g} to {shaped[worst]:.6g}"))
+        return shaped
 
     def still(self, position: np.ndarray) -> JointCommand:
         """Hold ``position`` (within the limits), whatever the filter says."""

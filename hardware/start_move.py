@@ -23,7 +23,7 @@ class StartMove:
 
     def __init__(self, start: np.ndarray, goal: np.ndarray, speed: np.ndarray, least_s: float, begin_s: float) -> None:
         self._start, self._way, self._begin_s = start, goal - start, begin_s
-        moving = np.abs(self._way) > 0.0
+        moving = np.abs(self._way) > 1e-9
         needed = PEAK * float(np.max(np.abs(self._way[moving]) / speed[moving], initial=0.0))
         self.duration_s = max(least_s, needed) if moving.any() else 0.0
         """How long it takes [s]."""
