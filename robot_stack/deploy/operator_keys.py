@@ -67,7 +67,8 @@ class OperatorKeys:
 
     def look(self, now_s: float) -> None:
         """Time passes: an arming that waits for the deadman switch, a connection that goes on."""
-        if now_s <= self._arm_until_s and self.held():
+        seen = self.link.known.values.get("deadman") == "True"  # the robot refuses before it has seen it
+        if now_s <= self._arm_until_s and self.held() and seen:
             self._arm_until_s = -float("inf")
             self.link.ask("arm")
 

@@ -110,10 +110,10 @@ def table(known: Known) -> Any:
     if known.question:
         parts.append(Text(f"{known.question}  y / n", style="bold black on yellow"))
     else:
-        keys = Text()
-        for key, what in KEYS:
-            keys.append(f" {key} ", style="reverse")
-            keys.append(f" {what}   ")
+        keys = Table.grid(padding=(0, 3))
+        half = (len(KEYS) + 1) // 2
+        for row in (KEYS[:half], KEYS[half:]):
+            keys.add_row(*(Text.assemble((f" {key} ", "reverse"), f" {what}") for key, what in row))
         parts.append(keys)
     return Panel(Group(*parts), title=known.title, title_align="left")
 
