@@ -102,6 +102,9 @@ def test_parameters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (mixed.legs.address.robot, mixed.legs.power_level, mixed.servos.port) == ("10.0.0.2", 2, "/dev/ttyUSB3")
     with pytest.raises(UnknownNameError, match="go1_adress"):
         locoman.settings({"go1_adress": "1.2.3.4"}, simulated=False)
+    assert locoman.settings({"network_interface": "lo"}, simulated=False).legs.address.local == "127.0.0.1"
+    with pytest.raises(UnknownNameError, match="network interface"):
+        locoman.settings({"network_interface": "enp99"}, simulated=False)
     assert deployment("locoman") is locoman.DEPLOYMENT
 
 

@@ -25,15 +25,17 @@ from robot_stack.hardware.locoman.config import LocoManConfig, read_config
 from robot_stack.hardware.locoman.emulator import EmulatedLocoMan
 from robot_stack.hardware.locoman.joint_map import MOTOR_JOINTS
 from robot_stack.hardware.loop_config import ButtonPress, JointLimits, LoopConfig
+from robot_stack.hardware.ros.interfaces import ipv4_address
 from robot_stack.hardware.state_machine import Event
 from robot_stack.sim.control.locoman.controller import LocoManController, VelocityController
 from robot_stack.sim.control.locoman.estimate import LegOdometry
 from robot_stack.sim.measured_senses import BaseEstimator
 from robot_stack.sim.robots.model import RobotModel, compile_robot
 
-PARAMETERS = ("config", "go1_address", "go1_port", "local_port", "servo_port", "power_level")
-"""``config``: a JSON file of :class:`robot_stack.hardware.locoman.config.LocoManConfig`. The others override it:
-address and port of the Go1's motor computer, our own port, the servos' serial port, the legs' power level (1 to 10)."""
+PARAMETERS = ("config", "network_interface", "go1_address", "go1_port", "local_port", "servo_port", "power_level")
+"""``config``: a JSON file of :class:`robot_stack.hardware.locoman.config.LocoManConfig`. The others override it: the
+network interface that leads to the Go1, address and port of its motor computer, our own port, the servos' serial port,
+the legs' power level (1 to 10)."""
 
 SIMULATED_PORT = 47000
 """First UDP port of simulated Go1s; the ROS domain is added."""
@@ -112,7 +114,7 @@ def settings(parameters: dict[str, Any], *, simulated: bool) -> LocoManConfig:
 
     Raises:
         ConfigError: if a value is out of range, or the file cannot be read.
-        UnknownNameError: if there is no such parameter.
+        UnknownNameError: if there is no such parameter or network interface.
     """
     for name in parameters:
         require_name("parameter of LocoMan", name, PARAMETERS)
@@ -124,6 +126,8 @@ def settings(parameters: dict[str, Any], *, simulated: bool) -> LocoManConfig:
         address = replace(address, robot="127.0.0.1", robot_port=port, local="127.0.0.1", local_port=0)
         legs = replace(legs, library="ours")
         servos = replace(servos, port=str(Path(tempfile.gettempdir()) / f"robot_stack_servos_{os.getuid()}_{port}"))
+    elif parameters.get("network_interface"):
+        address = replace(address, local=ipv4_address(str(parameters["network_interface"])))
     address = replace(
         address,
         robot=str(parameters.get("go1_address", address.robot)),
