@@ -140,11 +140,11 @@ class G1Bus:
         link, clock, config = self._link, self._clock, self.config
         end_s, fresh, came = clock.now() + config.wait_s, 0, 0
         while fresh < STATES_TO_TRUST:
-            now_s, before = clock.now(), self._state
+            now_s, before = clock.now(), _sequence_of(self._state)
             if now_s >= end_s:
                 raise self._unheard(fresh, came)
             came += self._hear(now_s)
-            fresh += self._state is not before
+            fresh += _sequence_of(self._state) != before
             clock.sleep_until(now_s + 1.0 / config.servo_hz)
         data = link.battery()
         if data is not None:
@@ -219,3 +219,7 @@ class G1Bus:
     def _shaped(self, command: JointCommand, tick: int) -> JointCommand:
         """A streamed command at its ``tick``."""
         return command
+
+
+def _sequence_of(state: BusState | None) -> int:
+    return -1 if state is None else state.sequence

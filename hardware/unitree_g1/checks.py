@@ -37,6 +37,15 @@ class Watch:
         """Faults that are there before a state is looked at."""
         return list(self._latched.values())
 
+    def numbers(self, faults: list[str], measured: np.ndarray) -> bool:
+        """Whether everything that was measured of the joints, shape ``(kinds, 29)``, is finite; adds to ``faults``."""
+        finite = np.isfinite(measured).all(axis=0)
+        if finite.all():
+            return True
+        names = ", ".join(JOINT_NAMES[i] for i in np.flatnonzero(~finite)[:3])
+        faults.append(f"{names}: measurements are not numbers")
+        return False
+
     def joints(
         self,
         faults: list[str],

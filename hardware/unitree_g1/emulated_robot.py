@@ -39,6 +39,9 @@ LEGS = slice(0, 12)
 IGNORED = ("malformed", "wrong_checksum", "wrong_machine", "not_released", "deaf")
 """Why commands are ignored, as counted."""
 
+STILL_RAD_S = 0.02
+"""Legs that are told to move slower than this are held still [rad/s]."""
+
 AWAY = 5_000
 """Ticks that go unseen while somebody puts the body elsewhere: 10 s."""
 
@@ -66,7 +69,7 @@ class EmulatorConfig:
     """Whether the robot hangs; without a hoist it falls as soon as its own motion control lets go."""
 
     let_down_s: float = 0.5
-    """With ``auto``, after how long with stiff legs it is let down [s]."""
+    """With ``auto``, after how long with legs that are told to be stiff and still it is let down [s]."""
 
     timeout_s: float = 0.0
     """Without a command for so long, joints are damped [s]; 0: the last command stays in force."""
@@ -120,6 +123,7 @@ class EmulatedG1:
         self._arms: Any = None
         self._since_command_s = 0.0
         self._stiff_s = 0.0
+        self._legs: np.ndarray | None = None
         self._sent, self._held_back = b"", b""
         self._hang(self._hoist != "off")
 
@@ -243,8 +247,11 @@ class EmulatedG1:
     def _let_down(self) -> None:
         if self._hoist != "auto" or self._command is None:
             return
+        legs, before = self._command.position[LEGS], self._legs
+        self._legs = legs
+        still = before is not None and float(np.abs(legs - before).max()) < STILL_RAD_S * self._period_s
         stiff = bool((self._command.stiffness[LEGS] > 0.0).all())
-        self._stiff_s = self._stiff_s + self._period_s if stiff else 0.0
+        self._stiff_s = self._stiff_s + self._period_s if stiff and still else 0.0
         if self._stiff_s > self.config.let_down_s:
             self._hang(False)
 

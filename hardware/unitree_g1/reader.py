@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,16 +18,17 @@ COUNT = len(JOINT_NAMES)
 RESTARTED_TICKS = 5_000
 """States that lag behind by more are not late ones: the robot has begun to count anew."""
 
-DROPS = ("malformed", "wrong_checksum", "repeated", "late")
+DROPS = ("malformed", "wrong_checksum", "repeated", "late", "unusable")
 """Why states are dropped, as counted."""
 
 
 class StateReader:
     """Reads states one after the other; needs no connection.
 
-    States are dropped, and counted, if they are malformed, have a wrong checksum, or are not newer than the last:
-    they then grow stale, as if nothing had come. What is wrong *in* a state is among its faults, and numbers that have
-    no meaning are replaced by the last that had.
+    States are dropped, and counted, if they are malformed, have a wrong checksum, or are not newer than the last: the
+    last one then grows stale, as if nothing had come. What is wrong *in* a state is among its faults. A state whose
+    numbers cannot be true (not finite, no orientation) is not used: the last one stays, with the new faults, and grows
+    stale. A single one thus stops a robot that still knows how it stands; many leave it not knowing.
 
     Args:
         config: which robot, and its limits.
@@ -69,7 +69,7 @@ class StateReader:
             now_s: when.
 
         Returns:
-            What it says; ``None`` if it is dropped.
+            What it says, or the last state with the faults of an unusable one; ``None`` if it is dropped.
         """
         try:
             record = STATE.read(data)
@@ -83,8 +83,9 @@ class StateReader:
         if ticks <= 0:
             return None
         self._note_machine(int(record["mode_machine"]))
-        self._state = self._read(record, now_s, ticks)
-        return self._state
+        state = self._read(record, now_s, ticks)
+        self._state = state or self._state
+        return state
 
     def lost(self, state: BusState, now_s: float) -> BusState:
         """The state again, with a fault if it is too old."""
@@ -125,47 +126,46 @@ class StateReader:
         # The newest is what commands must carry to be obeyed, those that damp included.
         self._machine = machine
 
-    def _read(self, record: Any, now_s: float, ticks: int) -> BusState:
+    def _read(self, record: Any, now_s: float, ticks: int) -> BusState | None:
         motors, imu, last = record["motor_state"][:COUNT], record["imu_state"], self._state
         position, velocity, effort = (motors[name].astype(np.float64) for name in ("q", "dq", "tau_est"))
         turn, gyro, push = (imu[name].astype(np.float64) for name in ("quaternion", "gyroscope", "accelerometer"))
         elapsed_s = 0.0 if last is None else max(now_s - last.time_s, 0.002 * ticks)
         watch = self._watch
-        faults, warnings = watch.begin(), []
-        if not all(np.isfinite(part).all() for part in (position, velocity, effort)):
-            faults.append(_not_numbers(position, velocity, effort))
-            zeros = np.zeros(COUNT)
-            position, velocity, effort = (
-                (zeros, zeros, zeros) if last is None else (last.joint_position, last.joint_velocity, last.joint_effort)
-            )
-        watch.joints(faults, position, velocity, None if last is None else last.joint_position, elapsed_s)
+        faults = watch.begin()
+        usable = watch.numbers(faults, np.stack((position, velocity, effort)))
+        if usable:
+            watch.joints(faults, position, velocity, None if last is None else last.joint_position, elapsed_s)
         watch.motors(faults, motors["temperature"], motors["motorstate"])
-        if watch.orientation(
-            faults, turn, gyro, push, imu["rpy"], None if last is None else last.q_world_base, elapsed_s
-        ):
-            turn = turn / np.sqrt(turn @ turn)
-        elif last is None or last.q_world_base is None or last.w_base is None or last.a_base is None:
-            turn, gyro, push = np.array((1.0, 0.0, 0.0, 0.0)), np.zeros(3), np.zeros(3)
-        else:
-            turn, gyro, push = last.q_world_base, last.w_base, last.a_base
-        if self._battery is None:
-            warnings.append("the battery is not heard of")
-        elif self._battery < self.config.protection.battery_percent:
-            faults.append(f"the battery is at {self._battery:.0f} %")
+        before = None if last is None else last.q_world_base
+        usable &= watch.orientation(faults, turn, gyro, push, imu["rpy"], before, elapsed_s)
+        warnings = self._judge_battery(faults)
+        told = tuple(dict.fromkeys(faults))
+        if not usable:
+            self.dropped["unusable"] += 1
+            return None if last is None else replace(last, faults=told)
         return BusState(
             time_s=now_s,
             sequence=self._sequence,
             joint_position=position,
             joint_velocity=velocity,
             joint_effort=effort,
-            q_world_base=turn,
+            q_world_base=turn / np.sqrt(turn @ turn),
             w_base=gyro,
             a_base=push,
-            faults=tuple(dict.fromkeys(faults)),
-            warnings=tuple(warnings),
+            faults=told,
+            warnings=warnings,
             buttons=read_buttons(record["wireless_remote"].tobytes()),
             readings=self._readings(motors["temperature"]),
         )
+
+    def _judge_battery(self, faults: list[str]) -> tuple[str, ...]:
+        """Adds to ``faults``; returns warnings."""
+        if self._battery is None:
+            return ("the battery is not heard of",)
+        if self._battery < self.config.protection.battery_percent:
+            faults.append(f"the battery is at {self._battery:.0f} %")
+        return ()
 
     def _readings(self, temperature: np.ndarray) -> dict[str, float]:
         readings = {
@@ -176,8 +176,3 @@ class StateReader:
             readings["battery_percent"] = self._battery
         readings.update((f"states_{reason}", float(count)) for reason, count in self.dropped.items() if count)
         return readings
-
-
-def _not_numbers(*parts: Sequence[float] | np.ndarray) -> str:
-    wrong = np.flatnonzero(~np.isfinite(np.stack(parts)).all(axis=0))
-    return f"{', '.join(JOINT_NAMES[i] for i in wrong[:3])}: measurements are not numbers"
