@@ -50,19 +50,18 @@ def figures(problem: Problem, result: Retargeted, sweep: Sweep) -> dict[str, flo
     stays = touches[1:] & touches[:-1] & (np.linalg.norm(np.diff(problem.normal, axis=0), axis=2) < 1e-9)
     gap = np.abs(np.sum((soles - problem.on) * problem.normal, axis=2))
     wanted = problem.source_touches
-    count = max(1, int(wanted.sum()))
     joints = result.qpos[:, 7:]
     jerk = np.diff(joints, 3, axis=0) / dt**3
     return {
         "paper_penetration_share": float((depth > 0.01).mean()),
         "paper_penetration_depth_m": float(depth[depth > 0.01].mean()) if (depth > 0.01).any() else 0.0,
         "paper_skating_share": float((level[stays] > 0.01).mean()) if stays.any() else 0.0,
-        "paper_contact_share": float((gap[wanted] < 0.10).sum() / count),
+        "paper_contact_share": float((gap[wanted] < 0.10).mean()) if wanted.any() else 1.0,
         "penetration_max_m": float(depth.max(initial=0.0)),
         "self_penetration_max_m": float(off.self_penetration_m.max(initial=0.0)),
         "stance_drift_max_m": _drift(result, soles, problem),
         "stance_speed_max": float(step[stays].max(initial=0.0) / dt),
-        "contact_share": float((gap[wanted] < 0.01).sum() / count),
+        "contact_share": float((gap[wanted] < 0.01).mean()) if wanted.any() else 1.0,
         "joint_speed_max": float(np.abs(np.diff(joints, axis=0)).max(initial=0.0) / dt),
         "joint_acceleration_max": float(np.abs(np.diff(joints, 2, axis=0)).max(initial=0.0) / dt**2),
         "joint_jerk_rms": float(np.sqrt(np.mean(jerk**2))) if len(jerk) else 0.0,

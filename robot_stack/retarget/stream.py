@@ -61,7 +61,8 @@ class StreamingRetargeter:
     """Takes one frame of a motion after the other, and returns the robot's in pieces, each finished for good.
 
     Memory and time for a frame do not depend on how long the motion is. Frames of a window are solved as the whole
-    motion is offline; what is finished stays, and so do the places of stays that began in it.
+    motion is offline; what is finished stays, and so do the places of stays that began in it. The velocity of a
+    piece's last frame looks ahead to where the next frame was expected.
 
     Args:
         retargeter: robot, keypoints, settings.
