@@ -17,6 +17,10 @@ VERBS: dict[str, tuple[str, str]] = {
     "sim": ("robot_stack.cli.sim", "run a robot in simulation: a script, a policy or a recording, seen live or filmed"),
     "collect": ("robot_stack.cli.collect", "record demonstrations of a task into a dataset"),
     "data": ("robot_stack.cli.data", "info, validate, view, merge, split, import, repair datasets"),
+    "retarget": (
+        "robot_stack.cli.retarget",
+        "motions of people become motions of a robot, with their objects and terrain",
+    ),
     "train": ("robot_stack.cli.train", "train a policy on datasets"),
     "policy": ("robot_stack.cli.policy", "show what is in a policy bundle"),
     "serve": ("robot_stack.cli.serve", "serve a policy to robots in other processes or on other machines"),

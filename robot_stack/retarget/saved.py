@@ -38,8 +38,13 @@ class Saved:
     mjcf: str = ""
     """Path of the robot's MJCF where it is none that comes with robot_stack; empty otherwise."""
 
+    height_m: float = 0.0
+    """Length that stands for the robot's height [m]; 0 when it was not kept."""
 
-def write_result(path: str | Path, result: Retargeted, source: Motion | None = None, *, mjcf: str = "") -> None:
+
+def write_result(
+    path: str | Path, result: Retargeted, source: Motion | None = None, *, mjcf: str = "", height_m: float = 0.0
+) -> None:
     """Write a result, atomically.
 
     Args:
@@ -47,11 +52,13 @@ def write_result(path: str | Path, result: Retargeted, source: Motion | None = N
         result: what to keep.
         source: the cleaned motion at the source's size; it is kept at the robot's.
         mjcf: path of the robot's MJCF, for a robot that robot_stack does not know.
+        height_m: of the robot's keypoint table [m].
 
     Raises:
         StorageError: if the file system refuses; what was there before stays.
     """
     arrays: dict[str, Any] = {"format": np.array(FORMAT), "robot_mjcf": np.array(mjcf)}
+    arrays["robot_height"] = np.array(height_m)
     for entry in fields(Retargeted):
         value = getattr(result, entry.name)
         if isinstance(value, (np.ndarray, str, float, int)):
@@ -96,7 +103,7 @@ def saved_from(arrays: Mapping[str, np.ndarray], where: Path) -> Saved:
             remedy="retarget it again, or read it with the version that wrote it",
         )
     try:
-        return Saved(_result(arrays), _read_source(arrays), str(arrays["robot_mjcf"]))
+        return Saved(_result(arrays), _read_source(arrays), str(arrays["robot_mjcf"]), float(arrays["robot_height"]))
     except (KeyError, ValueError, TypeError) as error:
         raise SavedResultError(
             "a retargeted motion is damaged", where=where, got=f"{type(error).__name__}: {error}"

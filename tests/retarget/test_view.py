@@ -17,7 +17,7 @@ SIZE = 96
 
 
 @pytest.fixture(scope="module")
-def view():  # noqa: ANN201
+def view():
     try:
         made = SideBySide(Saved(result(), source()), UNITREE_G1, height=SIZE, width=SIZE)
     except RenderError as error:

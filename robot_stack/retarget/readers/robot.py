@@ -41,7 +41,7 @@ def read_robot(path: Path, arrays: Mapping[str, np.ndarray], options: ReadOption
         source=str(path),
         fps=result.fps,
         unit="m",
-        height_m=table.height_m if table else 0.0,
+        height_m=table.height_m if table else saved.height_m,
         objects=result.objects,
         sure=True,
         notes=(f"the source is {result.robot}, itself retargeted",),
