@@ -3,11 +3,12 @@
     python benchmarks/retarget.py --climbs FOLDER          # folders seq_0 ... with *.npy and box*.obj
     python benchmarks/retarget.py                          # synthetic walks only
     python benchmarks/retarget.py --climbs FOLDER --only 0 --frames 60 --other other_qpos.npz
+    python benchmarks/retarget.py --hour                   # an hour's walk as a stream: speed and memory by the minute
 
-Rows: "ours" (both passes), "frames" (first pass alone), "mink" (the same keypoints followed frame by frame by mink's
-differential inverse kinematics with joint limits, at most ten iterations, as GMR does it), and "other": ``qpos`` of
-the same robot from another program, judged with our scene, contacts and distances. Times are CPU time of one core, from
-positions to the result with all its figures; run with OMP_NUM_THREADS=1.
+Rows: "ours" (both passes), "stream" (the same with a bounded window), "frames" (first pass alone), "mink" (the same
+keypoints followed frame by frame by mink's differential inverse kinematics with joint limits, at most ten iterations,
+as GMR does it), and "other": ``qpos`` of the same robot from another program, judged with our scene, contacts and
+distances. Times are CPU time of one core, from positions to the result and its figures; run with OMP_NUM_THREADS=1.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from robot_stack.retarget.motion import KEYPOINTS, Motion
 from robot_stack.retarget.result import Retargeted
 from robot_stack.retarget.retargeter import Retargeter, RetargetRule
 from robot_stack.retarget.scene import Scene, SceneObject, read_obj
+from robot_stack.retarget.stream import StreamingRetargeter, StreamRule, joined, stream
 from robot_stack.sim.robots.model import compile_robot
 from robot_stack.sim.robots.unitree_g1 import UNITREE_G1
 
@@ -41,7 +43,9 @@ ROWS = (
     ("mesh_energy_mean", "energy", 1.0),
     ("accepted_share", "accepted", 1.0),
     ("paper_penetration_share", "P:pen", 1.0),
+    ("paper_penetration_depth_m", "P:depth cm", 1e2),
     ("paper_skating_share", "P:skate", 1.0),
+    ("paper_skating_speed_max", "P:cm/s", 1e2),
     ("paper_contact_share", "P:contact", 1.0),
 )
 """Metric, heading, factor; headings with P are the paper's."""
@@ -65,9 +69,9 @@ def climb(folder: Path) -> tuple[Motion, Scene]:
     return Motion(tuple(names), positions, 30.0, mapping, 1.78, source=folder.name), Scene(above)
 
 
-def walk(frames: int, speed: float, step_s: float = 0.5, height: float = 1.75) -> Motion:
+def walk(frames: int, speed: float, first: int = 0, step_s: float = 0.5, height: float = 1.75) -> Motion:
     """A person who walks straight on: feet on cycloids, knees and elbows by the law of cosines."""
-    time_s, size = np.arange(frames) / 30.0, height / 1.75
+    time_s, size = (first + np.arange(frames)) / 30.0, height / 1.75
     points = {"pelvis": np.stack([speed * time_s, 0.02 * np.sin(np.pi * time_s / step_s), 0 * time_s], axis=1)}
     points["pelvis"][:, 2] = size * (0.93 + 0.015 * np.cos(2 * np.pi * time_s / step_s))
     for side, sign, shift in (("left", 1.0, 0.0), ("right", -1.0, 1.0)):
@@ -137,6 +141,8 @@ def show(title: str, speed: float, result: Retargeted) -> None:
 
 def compare(name: str, motion: Motion, scene: Scene, other: np.ndarray | None) -> None:
     """All rows of one motion."""
+    fps, pieces = streamed(motion, scene)
+    show(f"{name} stream", fps, pieces)
     for title, second in (("ours", True), ("frames", False)):
         retargeter = Retargeter(UNITREE_G1, TABLE, replace(RetargetRule(), second_pass=second))
         began = time.process_time()
@@ -151,14 +157,43 @@ def compare(name: str, motion: Motion, scene: Scene, other: np.ndarray | None) -
         show(f"{name} other", float("nan"), retargeter.judge(motion, scene, other[: len(motion), :36]))
 
 
+def streamed(motion: Motion, scene: Scene) -> tuple[float, Retargeted]:
+    """Frames a second of a stream, and its pieces together."""
+    began = time.process_time()
+    result = joined(stream(Retargeter(UNITREE_G1, TABLE), motion, scene))
+    return len(motion) / (time.process_time() - began), result
+
+
+def hour(minutes: int) -> None:
+    """A walk of so many minutes through one stream: nothing of it is kept."""
+    live = StreamingRetargeter(Retargeter(UNITREE_G1, TABLE), walk(4, 1.0), rule=StreamRule(hop_s=3.0))
+    began, accepted, worst = time.process_time(), 0, 0.0
+    print(
+        f"an hour's walk, latency {live.latency_s:.1f} s\n{'minute':>8s}{'frames':>9s}{'frames/s':>10s}{'RSS MiB':>10s}"
+    )
+    for minute in range(minutes):
+        for points in walk(1800, 1.0, first=1800 * minute).positions:
+            if (piece := live.push(points)) is not None:
+                accepted += int(piece.accepted().sum())
+                worst = max(worst, *piece.violations.worst().values())
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        fps = live.finished / (time.process_time() - began)
+        print(f"{minute + 1:8d}{live.finished:9d}{fps:10.1f}{pages * 4096 / 2**20:10.1f}", flush=True)
+    print(f"accepted {accepted / live.finished:.4f}, worst violation {worst:.2e}")
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--climbs", type=Path, help="folder of the climbing motions")
+    parser.add_argument("--hour", type=int, nargs="?", const=60, help="only the long stream, of so many minutes")
     parser.add_argument("--only", type=int, help="one climb")
     parser.add_argument("--frames", type=int, help="only so many frames of each motion")
     parser.add_argument("--other", type=Path, help="NPZ with qpos of another program for the chosen climb")
     args = parser.parse_args()
+    if args.hour:
+        hour(args.hour)
+        return
     print(f"{'motion':24s}{'frames/s':>8s}  " + "  ".join(f"{heading:>10s}" for _, heading, _ in ROWS))
     if args.other is None:
         for speed in (0.6, 1.2):

@@ -56,6 +56,7 @@ def figures(problem: Problem, result: Retargeted, sweep: Sweep) -> dict[str, flo
         "paper_penetration_share": float((depth > 0.01).mean()),
         "paper_penetration_depth_m": float(depth[depth > 0.01].mean()) if (depth > 0.01).any() else 0.0,
         "paper_skating_share": float((level[stays] > 0.01).mean()) if stays.any() else 0.0,
+        "paper_skating_speed_max": float(level[stays].max(initial=0.0) / dt),
         "paper_contact_share": float((gap[wanted] < 0.10).mean()) if wanted.any() else 1.0,
         "penetration_max_m": float(depth.max(initial=0.0)),
         "self_penetration_max_m": float(off.self_penetration_m.max(initial=0.0)),
