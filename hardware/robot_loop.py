@@ -73,6 +73,7 @@ class RobotLoop:
         self.perception = Perception(parts.senses, tracked, config.tracked_timeout_s)
         """What controllers and policies see."""
         self._move: StartMove | None = None
+        self._may_lag = config.following_error
         self.counts = LoopCounts()
         """Ticks, overruns, latencies."""
         self._guard: JointGuard | None = None
@@ -283,10 +284,12 @@ class RobotLoop:
 
     def _enter(self, state: State, now_s: float) -> None:
         """What a change of state brings with it."""
-        before, self.state = self.state, state
+        was_limp, before, self.state = self._is_limp, self.state, state
         driving, guard, good = self.driving, self._guard, self.watch.good
         if guard is None or good is None or driving is None:
             return
+        if was_limp and not self._is_limp:
+            guard.restart(good.joint_position)  # it followed no position: begin where it is
         if before is State.ARMED:
             self.chunks.clear()
         goes_on = state is State.ARMED or (state is State.HOLD and driving.goes_on)
@@ -295,6 +298,8 @@ class RobotLoop:
         if state is State.READY:
             goal = np.array(self.parts.config.start_pose) if self.parts.config.start_pose else good.joint_position
             self._move = StartMove.within(self.parts.limits, guard.position, goal, self.parts.config, now_s)
+            off = float(np.abs(good.joint_position - guard.position).max())
+            self._may_lag = max(self.parts.config.following_error, off + self.parts.config.arm_tolerance)
         if state is State.ESTOP:
             self.latched = self.latched or "emergency stop"
             guard.stop(self.latched)
@@ -321,7 +326,7 @@ class RobotLoop:
         if driving is not None and driving.active:
             wrong += [sentence for sentence in (self.perception.missing, driving.failure) if sentence]
         if self.state is State.READY and good is not None and guard is not None:
-            off = self._off(good, guard, self.parts.config.following_error)
+            off = self._off(good, guard, self._may_lag)
             wrong += [off] if off else []
         if not wrong and guard is not None and guard.latched:
             wrong = [guard.latched]
@@ -382,8 +387,9 @@ class RobotLoop:
             self.written, self._unwritten = command, ""
         except Exception as error:  # the next tick tries again; what moves is stopped
             self._unwritten = self.faults["unwritten"] = f"the robot could not be written to: {in_one_line(error)}"
-            if self._guard is not None and self.written is not None:
-                self._guard.restart(self.written.position)  # what comes next begins at what the motors know
+            if self._guard is not None and self.written is not None and self.watch.good is not None:
+                follows, here = self.written.stiffness > 0.0, self.watch.good.joint_position
+                self._guard.restart(np.where(follows, self.written.position, here))  # at what the motors know
             if self.state not in _NOTHING_TO_STOP:
                 self._stop(self._unwritten, now_s)
 
