@@ -157,7 +157,7 @@ def carry(steps: int = 4, step_m: float = 0.3, fps: float = 30.0, person: StickF
     ankles = np.stack([_path(time, foot, 0.1 * u) for foot in feet], axis=1)
     middle = smoothed(ankles.mean(axis=1), round(0.35 * fps))
     lifted = minimum_jerk((time - 1.4) / 1.1) * (1 - minimum_jerk((time - turn) / 1.1))
-    box = np.stack([middle[:, 0] + 0.39 * u, 0 * time, tall + 0.65 * u * lifted], axis=1)
+    box = np.stack([middle[:, 0] + (0.39 - 0.07 * lifted**2) * u, 0 * time, tall + 0.65 * u * lifted], axis=1)
     first, last = round(grasp * fps), round(release * fps)
     box[:first], box[last:] = box[first], box[last]
     still = np.tile([1.0, 0.0, 0.0, 0.0], (len(time), 1))
