@@ -21,22 +21,23 @@ FORMS = {
 def run(arguments: list[str]) -> int:
     """Check everything, ask, and run until it ends."""
     from robot_stack.cli.parsing import parse
-    from robot_stack.deploy.check import require_policy_for
-    from robot_stack.deploy.plan import FORMS as PLANS
-    from robot_stack.deploy.setting import robot_setting
+    from robot_stack.deploy.arguments import KINDS
 
     form = arguments[0] if arguments and arguments[0] in FORMS else "deploy"
     words = arguments[1:] if arguments and arguments[0] in (*FORMS, "deploy") else arguments
-    kind = PLANS[form].arguments
+    kind = KINDS[form]
     command = "robot-stack deploy" + ("" if form == "deploy" else f" {form}")
     parsed: Any = parse(_with_options(kind, form), words, command)
-    told = kind(**{f.name: getattr(parsed, f.name) for f in dataclasses.fields(kind)})
-    plan = PLANS[form].plan(told)
+    from robot_stack.deploy.check import require_policy_for
+    from robot_stack.deploy.plan import PLANS
+    from robot_stack.deploy.setting import robot_setting
+
+    told: Any = kind(**{f.name: getattr(parsed, f.name) for f in dataclasses.fields(kind)})
+    plan = PLANS[form](told)
     if parsed.show_plan:
         print(_shown(plan))
         return 0
-    policy = getattr(told, "policy", "")
-    if policy:
+    if getattr(told, "policy", ""):
         require_policy_for(robot_setting(told, told), told, told)
     return _run(plan, parsed.log_folder, asks=plan.moves_hardware and not told.dry_run)
 

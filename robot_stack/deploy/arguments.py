@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from robot_stack.core.errors import ConfigError, require_name
-from robot_stack.deploy.parameters import descriptions
 
 
 @dataclass(frozen=True)
@@ -164,6 +163,14 @@ class EvaluateArguments(PolicyArguments, RobotArguments):
     """Who says what succeeded: the simulated task's score, or a person. auto: the score in simulation."""
 
 
+KINDS: dict[str, type[RobotArguments]] = {
+    "deploy": DeployArguments,
+    "collect": CollectArguments,
+    "replay": ReplayArguments,
+    "evaluate": EvaluateArguments,
+}
+"""Every form of deployment with what it takes; the launch files carry the same names."""
+
 Arguments = TypeVar("Arguments", bound=RobotArguments)
 
 _WORDS = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False, "on": True, "off": False}
@@ -171,6 +178,8 @@ _WORDS = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no"
 
 def explained(kind: type) -> dict[str, str]:
     """What each argument means, by name, in the order of the fields."""
+    from robot_stack.deploy.parameters import descriptions
+
     said: dict[str, str] = {}
     for base in reversed(kind.__mro__):
         if dataclasses.is_dataclass(base):

@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from robot_stack.core.errors import ConfigError, require_name
-from robot_stack.deploy.arguments import RobotArguments, as_text, choices, explained, from_texts
+from robot_stack.deploy.arguments import KINDS, PolicyArguments, RobotArguments, as_text, choices, explained, from_texts
 from robot_stack.deploy.check import require_policy_for
-from robot_stack.deploy.plan import FORMS
+from robot_stack.deploy.plan import PLANS
 from robot_stack.deploy.process_plan import PACKAGE, DeployPlan, ProcessPlan
 from robot_stack.deploy.setting import robot_setting
 from robot_stack.hardware.ros.environment import ros_environment
@@ -25,7 +25,7 @@ def launch_description(form: str) -> Any:
     """The launch description of one form of deployment.
 
     Args:
-        form: a key of :data:`robot_stack.deploy.plan.FORMS`.
+        form: a key of :data:`robot_stack.deploy.arguments.KINDS`.
 
     Raises:
         UnknownNameError: if there is no such form.
@@ -34,7 +34,7 @@ def launch_description(form: str) -> Any:
 
     from launch import LaunchDescription  # pyright: ignore[reportAttributeAccessIssue]
 
-    kind = FORMS[require_name("form of deployment", form, FORMS)].arguments
+    kind = KINDS[require_name("form of deployment", form, KINDS)]
     defaults = {field.name: as_text(field.default) for field in dataclasses.fields(kind)}
     declared = [
         DeclareLaunchArgument(name, default_value=defaults[name], description=_described(kind, name, said))
@@ -49,10 +49,10 @@ def plan_from_texts(form: str, texts: Mapping[str, str]) -> DeployPlan:
     Raises:
         RobotStackError: of every kind that plans and checks raise.
     """
-    kind = FORMS[form].arguments
+    kind = KINDS[form]
     told = from_texts(kind, texts)
-    plan = FORMS[form].plan(told)
-    if getattr(told, "policy", ""):
+    plan = PLANS[form](told)
+    if isinstance(told, PolicyArguments) and told.policy:
         require_policy_for(robot_setting(told, told), told, told)
     return plan
 
@@ -64,7 +64,7 @@ def _described(kind: type[RobotArguments], name: str, said: str) -> str:
 
 def _actions(context: Any, form: str) -> list[Any]:
     """Called by the launch system when it knows the arguments; what is wrong with them stops the launch here."""
-    kind = FORMS[form].arguments
+    kind = KINDS[form]
     known = [field.name for field in dataclasses.fields(kind)]
     for word in context.argv:
         name, given, _ = str(word).partition(":=")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -146,24 +145,13 @@ def plan_evaluate(arguments: EvaluateArguments) -> DeployPlan:
     return _plan("evaluate", arguments, setting, [*processes, *ends])
 
 
-@dataclass(frozen=True)
-class Form:
-    """One form of ``robot-stack deploy``."""
-
-    arguments: type[Any]
-    """Its arguments."""
-
-    plan: Any
-    """From arguments to a plan."""
-
-
-FORMS: dict[str, Form] = {
-    "deploy": Form(DeployArguments, plan_deploy),
-    "collect": Form(CollectArguments, plan_collect),
-    "replay": Form(ReplayArguments, plan_replay),
-    "evaluate": Form(EvaluateArguments, plan_evaluate),
+PLANS: dict[str, Callable[[Any], DeployPlan]] = {
+    "deploy": plan_deploy,
+    "collect": plan_collect,
+    "replay": plan_replay,
+    "evaluate": plan_evaluate,
 }
-"""Every form with what it takes; the launch files carry the same names."""
+"""From arguments to a plan, for every form of :data:`robot_stack.deploy.arguments.KINDS`."""
 
 
 def _process(executable: str, setting: Setting, config: Any, *, node: str = "", **more: Any) -> ProcessPlan:
@@ -179,6 +167,7 @@ def _robot(arguments: RobotArguments, setting: Setting) -> list[ProcessPlan]:
         mode=arguments.mode,
         bus="direct" if arguments.direct else "robot",
         simulated=arguments.sim,
+        start="here" if arguments.sim else "pose",  # a simulated body hangs at its seed's start until it is armed
         robot_parameters=setting.robot_parameters,
         base=arguments.base,
         cameras=setting.cameras,

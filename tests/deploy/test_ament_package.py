@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import robot_stack
-from robot_stack.deploy.plan import FORMS
+from robot_stack.deploy.arguments import KINDS
 
 ROOT = Path(__file__).resolve().parents[2]
 EXECUTABLES = ROOT / "launch" / "executables"
@@ -41,7 +41,7 @@ def test_the_index_finds_the_package(prefix: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("AMENT_PREFIX_PATH", str(prefix))
     assert index.get_package_prefix("robot_stack") == str(prefix)
     share = Path(index.get_package_share_directory("robot_stack"))
-    assert {f.name for f in (share / "launch").iterdir()} == {f"{form}.launch.py" for form in FORMS}
+    assert {f.name for f in (share / "launch").iterdir()} == {f"{form}.launch.py" for form in KINDS}
 
 
 def test_the_manifest_is_for_colcon_and_tells_the_version() -> None:

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from robot_stack.core.errors import ConfigError, UnknownNameError
-from robot_stack.deploy.arguments import as_text, explained, from_texts
-from robot_stack.deploy.plan import FORMS
+from robot_stack.deploy.arguments import KINDS, as_text, explained, from_texts
+from robot_stack.deploy.plan import PLANS
 from robot_stack.deploy.process_plan import ProcessPlan
 from tests.deploy import launch_stubs as stubs
 
@@ -59,9 +59,9 @@ def split(made: Any) -> tuple[list[Any], list[Any]]:
     return declared, [each for each in entities if isinstance(each, stubs.OpaqueFunction)]
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", KINDS)
 def test_every_argument_is_declared_with_its_default_and_meaning(form: str) -> None:
-    kind = FORMS[form].arguments
+    kind = KINDS[form]
     declared, _ = split(description(form))
     assert [each.given[0] for each in declared] == [field.name for field in dataclasses.fields(kind)]
     said = explained(kind)
@@ -72,9 +72,9 @@ def test_every_argument_is_declared_with_its_default_and_meaning(form: str) -> N
     assert "One of: raw, jpeg." in by_name["images"]
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", KINDS)
 def test_nodes_are_the_processes_of_the_plan(form: str) -> None:
-    plan = FORMS[form].plan(from_texts(FORMS[form].arguments, TOLD[form]))
+    plan = PLANS[form](from_texts(KINDS[form], TOLD[form]))
     made = actions(form, TOLD[form])
     nodes = [each for each in made if isinstance(each, stubs.Node)]
     started = [process for process in plan.processes if not process.terminal]

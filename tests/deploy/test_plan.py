@@ -13,6 +13,7 @@ from robot_stack.core.config_json import to_plain
 from robot_stack.core.errors import ConfigError, EmbodimentMismatchError, UnknownNameError
 from robot_stack.deploy import plan as plans
 from robot_stack.deploy.arguments import (
+    KINDS,
     CollectArguments,
     DeployArguments,
     EvaluateArguments,
@@ -24,7 +25,7 @@ from robot_stack.deploy.arguments import (
     from_texts,
 )
 from robot_stack.deploy.check import embodiment_of, require_policy_for
-from robot_stack.deploy.plan import FORMS, plan_collect, plan_deploy, plan_evaluate, plan_replay
+from robot_stack.deploy.plan import plan_collect, plan_deploy, plan_evaluate, plan_replay
 from robot_stack.deploy.process_plan import DeployPlan, ProcessPlan
 from robot_stack.deploy.setting import robot_setting
 from robot_stack.hardware.ros.environment import DISCOVERY
@@ -237,9 +238,9 @@ def test_verdicts_that_nobody_can_give() -> None:
         plan_evaluate(dataclasses.replace(told, verdict="score", sim=False))
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", KINDS)
 def test_every_argument_is_explained_and_goes_through_text(form: str) -> None:
-    kind = FORMS[form].arguments
+    kind = KINDS[form]
     said = explained(kind)
     assert list(said) == [field.name for field in dataclasses.fields(kind)]
     assert all(text.endswith(".") and len(text) >= 9 for text in said.values()), said
