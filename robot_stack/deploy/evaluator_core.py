@@ -39,6 +39,10 @@ MOST_ERRORS = 3
 """So many episodes in a row that break off end the evaluation."""
 
 
+MOST_RESETS = 5
+"""A robot that stops more often than this on its way to ARMED does not get there."""
+
+
 class StageError(RobotStackError):
     """The robot, the emulator or the policy did not do in time what an episode needs."""
 
@@ -198,19 +202,29 @@ class Evaluation:
         stage.put_back(seed)
         stage.seed_policy(seed)
         deadline_s, readied = stage.now_s() + self.config.step_timeout_s, False
-        stage.wait(0.2)  # a robot whose body was put elsewhere stops: that has to be seen before it is reset
+        self._pause(0.3)  # a robot whose body was put elsewhere stops: that has to be seen before it is reset
         stage.scores()
-        sentence = ""
+        sentence, resets = "", 0
         while stage.state != "ARMED":
             state = stage.state
             if state in STOPS:
+                resets += 1
+                if resets > MOST_RESETS:
+                    raise StageError("the robot stops again and again before it is ARMED", got=sentence)
                 readied, sentence = False, stage.request("reset")[1]
+                self._pause(0.3)
             elif state == "IDLE" or (state == "HOLD" and not readied):
                 readied, sentence = stage.request("ready")
             elif state == "HOLD":
                 armed, sentence = stage.request("arm")
                 readied = readied and armed
             self._wait(deadline_s, f"the robot does not become ARMED: {sentence}")
+
+    def _pause(self, duration_s: float) -> None:
+        """Let so much of the robot's time pass [s]."""
+        until_s = self.stage.now_s() + duration_s
+        while self.stage.now_s() < until_s:
+            self.stage.wait(0.1)
 
     def _wait(self, deadline_s: float, what: str) -> None:
         if self.stage.now_s() > deadline_s:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
@@ -111,10 +112,17 @@ def run(name: str, make: Callable[[Any], Closeable], arguments: Sequence[str] | 
     except (KeyboardInterrupt, ExternalShutdownException, Finished):
         pass
     finally:
-        if running is not None:
-            running.close()
-        rclpy.try_shutdown()
+        _end(running, rclpy)
     return 0
+
+
+def _end(running: Closeable | None, rclpy: Any) -> None:
+    """Let go of everything; a second Ctrl-C does not make it end in the middle."""
+    for signal_number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signal_number, signal.SIG_IGN)
+    if running is not None:
+        running.close()
+    rclpy.try_shutdown()
 
 
 def _text(value: object) -> str:
