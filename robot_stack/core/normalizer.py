@@ -14,7 +14,9 @@ import numpy as np
 from robot_stack.core.errors import ConfigError, NonFiniteError, ShapeError
 from robot_stack.core.normalizer_kind import NormalizerKind
 
-_SMALLEST_RANGE = 1e-7
+_SMALLEST_RANGE = 1e-4
+"""What changes by less in the data counts as constant: an unused gripper that trembles by a micrometre would else fill
+the whole input range, and throw the policy off as soon as it moves by a millimetre."""
 
 
 @dataclass(frozen=True)
