@@ -79,6 +79,9 @@ class SourceArgs:
     scaling: str = "all"
     """all: one factor for body and scene; limbs: a factor a bone; or a number."""
 
+    pictures: bool = True
+    """Render some frames for the report; a second or more a motion."""
+
 
 @dataclass(frozen=True)
 class RetargetArgs(SourceArgs):
@@ -159,6 +162,7 @@ def job_of(args: SourceArgs, motion: Path) -> RetargetJob:
         ground=args.ground,
         hull=args.hull,
         scaling=args.scaling,
+        pictures=args.pictures,
         dataset=text(getattr(args, "dataset", None)),
         instruction=str(getattr(args, "instruction", "")),
         tracking=bool(getattr(args, "tracking", True)),

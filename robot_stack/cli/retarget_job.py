@@ -97,6 +97,9 @@ class RetargetJob:
     tracking: bool = True
     """Replay under PD control for the report."""
 
+    pictures: bool = True
+    """Render pictures for the report."""
+
 
 def fingerprint(job: RetargetJob) -> str:
     """Same inputs (also the files' sizes and dates), same string."""

@@ -98,7 +98,7 @@ def write_page(path: Path, report: dict[str, Any], result: Retargeted, spec: Rob
         f"<figure>{svg}<figcaption>{html.escape(caption)}</figcaption></figure>" for svg, caption in plots(result, spec)
     )
     sections = [
-        _section("Frames", _strip(result, source, spec)),
+        *([_section("Frames", _strip(result, source, spec))] if report["job"]["pictures"] else []),
         _section(
             "Figures", _table("stricter measures", OURS, report) + _table("OmniRetarget's measures", PAPERS, report)
         ),
@@ -107,7 +107,7 @@ def write_page(path: Path, report: dict[str, Any], result: Retargeted, spec: Rob
         _section("Notes", "<ul>" + "".join(f"<li>{html.escape(n)}</li>" for n in report["notes"]) + "</ul>"),
     ]
     if report["violations"]:
-        sections.insert(2, _section("Frames that miss a constraint", _misses(report)))
+        sections.insert(-2, _section("Frames that miss a constraint", _misses(report)))
     write_text(
         path,
         page.substitute(
