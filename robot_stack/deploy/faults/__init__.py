@@ -1,0 +1,1 @@
+"""Fault injection: what may go wrong between a policy and motors, and what reaches the motors then."""
