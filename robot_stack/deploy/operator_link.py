@@ -17,8 +17,13 @@ DEADMAN_HZ = 25.0
 REQUESTS = ("ready", "hold", "arm", "soft_stop", "damp", "estop", "reset")
 """Services of the robot node."""
 
-TRANSITIONS = {"configure": 1, "activate": 3, "deactivate": 4, "cleanup": 2}
-"""Of a lifecycle node, by their numbers in ``lifecycle_msgs/Transition``."""
+TRANSITIONS = {
+    "configure": (1, "inactive"),
+    "cleanup": (2, "unconfigured"),
+    "activate": (3, "active"),
+    "deactivate": (4, "inactive"),
+}
+"""Of a lifecycle node: the number in ``lifecycle_msgs/Transition``, and the state that it leads to."""
 
 _LINES = 6
 _WINDOW_S = 2.0
@@ -186,8 +191,16 @@ class OperatorLink:
             self.known.answer = f"{transition}: there is no robot node in {self.node.get_namespace()}"
             return None
         request = self._change.Request()
-        request.transition.id = TRANSITIONS[transition]
-        return self._call(self._changing, request, transition)
+        request.transition.id, leads_to = TRANSITIONS[transition]
+        future = self._call(self._changing, request, transition)
+
+        def changed(done: Any) -> None:
+            if done.result().success:
+                self.known.lifecycle = leads_to
+                self._asking = None  # an answer that is on its way still tells the state before
+
+        future.add_done_callback(changed)
+        return future
 
     def _call(self, client: Any, request: Any, name: str) -> Any:
         self.known.answer = f"{name} …"
