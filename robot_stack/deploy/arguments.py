@@ -59,6 +59,12 @@ class RobotArguments:
     hands_free: bool = False
     """Nobody is asked and nobody holds a deadman switch. Simulation only."""
 
+    joy: str = ""
+    """Topic of a gamepad whose button is the deadman switch, as /joy; left out, the space bar."""
+
+    joy_button: int = 4
+    """Which of its buttons; 4 is the left shoulder of most."""
+
     duration_s: float = 0.0
     """End by itself after so long [s of robot time]; 0: when told. Needs hands_free."""
 

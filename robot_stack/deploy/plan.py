@@ -262,6 +262,8 @@ def _operator(
         until=until,
         waits_for=waits_for,
         duration_s=arguments.duration_s,
+        joy=arguments.joy,
+        joy_button=arguments.joy_button,
         clock_speed=arguments.clock_speed,
     )
     return _process("operator", setting, config, on_exit="stop_all", terminal=not arguments.hands_free)

@@ -273,3 +273,11 @@ def test_two_nodes_of_one_name_are_refused() -> None:
     one = ProcessPlan("robot", "robot", "/g1")
     with pytest.raises(ConfigError, match="one name"):
         plans.DeployPlan("twice", (one, one))
+
+
+def test_the_page_about_deployment_lists_every_argument_with_its_meaning() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "deployment.md").read_text()
+    for kind in KINDS.values():
+        for name, text in explained(kind).items():
+            assert f"| `{name}` |" in page, name
+            assert text.replace("|", "\\|") in page, name
