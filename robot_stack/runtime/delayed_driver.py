@@ -19,6 +19,7 @@ from robot_stack.core.running_plan import PlanningDriver
 from robot_stack.core.seeding import generator
 from robot_stack.runtime.async_driver import Ask, AsyncDriver, Counts
 from robot_stack.runtime.chunking import Chunking
+from robot_stack.runtime.timed_plan import TimedPlan
 
 Delay = Callable[[np.random.Generator], float]
 """Draws how long a decision takes [s]."""
@@ -116,6 +117,10 @@ class DelayedDriver:
             self._receive(episode, newest.time_s)
         self._ask(slots)
         return [self._step(self._slots[slot], h[-1].time_s) for slot, h in zip(slots, histories, strict=True)]
+
+    def plan_of(self, slot: int) -> TimedPlan | None:
+        """What an episode carries out now; ``None`` before its first plan."""
+        return self._slots[slot].asynchronous.plan
 
     def _receive(self, episode: _Slot, now_s: float) -> None:
         if episode.arriving is None or episode.arriving[0] > now_s + 1e-9:

@@ -98,7 +98,7 @@ def disagreement(policy, chunking, delay_s: float) -> float:
     found, last = [], None
     for _ in range(150):
         action = driver.act([0], [[observation]])[0].actions[0]
-        plan = driver._slots[0].asynchronous.plan
+        plan = driver.plan_of(0)
         meant = None if last is None or plan is last else last.action(observation.time_s)
         if meant is not None:
             found.append(float(np.abs(action - meant).max()))
