@@ -152,19 +152,8 @@ class SceneObject:
 
     def add_to(self, spec: Any) -> None:
         """Add it to an ``MjSpec``: a mesh geom of the world, or of a mocap body of its name when it moves."""
-        mujoco = _mujoco()
-        mesh = spec.add_mesh(name=f"scene_{self.name}")
-        mesh.uservert = self.vertices.ravel()
-        mesh.userface = _outward(self).ravel()
         body = spec.worldbody.add_body(name=f"scene_{self.name}", mocap=True) if self.moving else spec.worldbody
-        body.add_geom(
-            name=f"scene_{self.name}",
-            type=mujoco.mjtGeom.mjGEOM_MESH,
-            meshname=mesh.name,
-            rgba=(0.55, 0.65, 0.75, 1.0),
-            contype=1,
-            conaffinity=1,
-        )
+        add_hull(spec, body, self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,6 +202,27 @@ class Scene:
         """How many of ``count`` samples each object gets: by area, at least four."""
         areas = np.array([thing.open_areas.sum() for thing in self.objects])
         return [int(n) for n in np.maximum(4, np.floor(count * areas / areas.sum()))]
+
+
+def add_hull(spec: Any, body: Any, thing: SceneObject) -> Any:
+    """Add an object as a mesh geom ``scene_NAME`` of a body, in that body's frame, and return the geom.
+
+    Args:
+        spec: the ``MjSpec``.
+        body: of it.
+        thing: what to add.
+    """
+    mesh = spec.add_mesh(name=f"scene_{thing.name}")
+    mesh.uservert = thing.vertices.ravel()
+    mesh.userface = _outward(thing).ravel()
+    return body.add_geom(
+        name=f"scene_{thing.name}",
+        type=_mujoco().mjtGeom.mjGEOM_MESH,
+        meshname=mesh.name,
+        rgba=(0.55, 0.65, 0.75, 1.0),
+        contype=1,
+        conaffinity=1,
+    )
 
 
 def read_obj(path: Path) -> np.ndarray:
