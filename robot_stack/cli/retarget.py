@@ -79,6 +79,9 @@ class SourceArgs:
     scaling: str = "all"
     """all: one factor for body and scene; limbs: a factor a bone; or a number."""
 
+    stream_beyond: float = 180.0
+    """Longer motions are solved in a window that slides over them, shorter ones as a whole [s]."""
+
     pictures: bool = True
     """Render some frames for the report; a second or more a motion."""
 
@@ -163,6 +166,7 @@ def job_of(args: SourceArgs, motion: Path) -> RetargetJob:
         hull=args.hull,
         scaling=args.scaling,
         pictures=args.pictures,
+        stream_beyond_s=args.stream_beyond,
         dataset=text(getattr(args, "dataset", None)),
         instruction=str(getattr(args, "instruction", "")),
         tracking=bool(getattr(args, "tracking", True)),

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from robot_stack.retarget.keypoint_table import KeypointTable
     from robot_stack.retarget.motion import Motion
     from robot_stack.retarget.result import Retargeted
+    from robot_stack.retarget.retargeter import Retargeter
     from robot_stack.retarget.scene import Scene
     from robot_stack.sim.robots.spec import RobotSpec
 
@@ -100,6 +101,9 @@ class RetargetJob:
     pictures: bool = True
     """Render pictures for the report."""
 
+    stream_beyond_s: float = 180.0
+    """Longer motions are solved in a window that slides over them [s]."""
+
 
 def fingerprint(job: RetargetJob) -> str:
     """Same inputs (also the files' sizes and dates), same string."""
@@ -146,7 +150,7 @@ def run_job(job: RetargetJob, out: Path, listen: Listener = lambda stage: None) 
         motion, scene = source_of(job)
         motion = dataclasses.replace(motion, notes=(*motion.notes, *notes))
     with watch.stage("retarget"):
-        result = retargeted(job, motion, scene, spec, table)
+        result = retargeted(job, motion, scene, (spec, table), listen)
     with FolderLock(out, what="result"):
         (out / REPORT).unlink(missing_ok=True)
         report = _written(job, out, watch, (motion, result, spec, table))
@@ -255,30 +259,45 @@ def source_of(job: RetargetJob) -> tuple[Motion, Scene]:
     return dataclasses.replace(motion, notes=notes, objects=follow(motion.objects, scene)), scene
 
 
-def retargeted(job: RetargetJob, motion: Motion, scene: Scene, spec: RobotSpec, table: KeypointTable) -> Retargeted:
-    """The robot's motion."""
+def retargeted(
+    job: RetargetJob,
+    motion: Motion,
+    scene: Scene,
+    robot: tuple[RobotSpec, KeypointTable],
+    listen: Listener = lambda stage: None,
+) -> Retargeted:
+    """The robot's motion: solved as a whole, or in a sliding window when it is long."""
     from robot_stack.core.errors import ConfigError
-    from robot_stack.retarget.body import Body
     from robot_stack.retarget.retargeter import Retargeter
-    from robot_stack.retarget.scaling import scale_all, scale_limbs
-    from robot_stack.retarget.scene import Scene
+    from robot_stack.retarget.scaling import scale_all
 
+    retargeter = Retargeter(*robot)
     if job.scaling == "all":
-        scaled = None
-    elif job.scaling == "limbs":
-        body = Body(spec, Scene())
-        sweep = body.sweep(body.home()[None], near=False)
-        places = body.places(sweep, *body.points(tuple(table.keypoints[n] for n in table.names)))[0]
-        scaled = scale_limbs(motion, scene, table, dict(zip(table.names, places, strict=True)))
-    else:
-        try:
-            factor = float(job.scaling)
-        except ValueError:
-            raise ConfigError("the scaling is all, limbs or a number", got=job.scaling) from None
-        if not 0.01 < factor < 100:
-            raise ConfigError("a scale must be between 0.01 and 100", got=factor)
-        scaled = scale_all(motion, scene, table, factor)
-    return Retargeter(spec, table)(motion, scene, scaled)
+        if motion.duration_s > job.stream_beyond_s:
+            return _streamed(retargeter, motion, scene, listen)
+        return retargeter(motion, scene)
+    if job.scaling == "limbs":
+        return retargeter(motion, scene, retargeter.scaled_by_limbs(motion, scene))
+    try:
+        factor = float(job.scaling)
+    except ValueError:
+        raise ConfigError("the scaling is all, limbs or a number", got=job.scaling) from None
+    if not 0.01 < factor < 100:
+        raise ConfigError("a scale must be between 0.01 and 100", got=factor)
+    return retargeter(motion, scene, scale_all(motion, scene, robot[1], factor))
+
+
+def _streamed(retargeter: Retargeter, motion: Motion, scene: Scene, listen: Listener) -> Retargeted:
+    from robot_stack.retarget.stream import joined, stream
+
+    pieces, done = [], 0
+    for piece in stream(retargeter, motion, scene):
+        pieces.append(piece)
+        done += len(piece)
+        listen(f"retarget, {done} of {len(motion)} frames")
+    result = joined(pieces)
+    note = f"{motion.duration_s:.0f} s were solved in a window that slid over them, not as a whole (--stream-beyond)"
+    return dataclasses.replace(result, notes=(*result.notes, note))
 
 
 def _options(job: RetargetJob) -> Any:

@@ -113,7 +113,8 @@ class LiveView:
         """End the page; idempotent."""
         server, self._server = self._server, None
         if server is not None:
-            server.stop()
+            with contextlib.redirect_stdout(io.StringIO()):
+                server.stop()
 
     def __enter__(self) -> LiveView:
         return self

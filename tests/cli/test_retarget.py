@@ -119,6 +119,15 @@ def test_a_result_and_its_episode_are_motions_for_another_robot(done: Path, tmp_
         assert not any("points up" in note for note in report["notes"])
 
 
+def test_long_motions_are_solved_in_a_window(tmp_path: Path) -> None:
+    words = ["retarget", save(tmp_path / "m.npz", KNOWN[:60]), "-o", str(tmp_path / "out"), *QUICK]
+    assert main([*words, "--stream-beyond", "1"]) == 0
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["frames"] == 60
+    assert any("window that slid" in note for note in report["notes"])
+    assert report["metrics"]["penetration_max_m"] < 2e-3
+
+
 def test_objects_and_scenes_from_files(tmp_path: Path) -> None:
     corners = [f"v {x} {y} {z}" for x in (2, 3) for y in (-1, 1) for z in (0, 0.3)]
     faces = ["f 1 2 4 3", "f 5 7 8 6", "f 1 5 6 2", "f 3 4 8 7", "f 1 3 7 5", "f 2 6 8 4"]
