@@ -68,7 +68,7 @@ study: $(VENV)/.installed-dev  ## eight Meta-World tasks, three seeds (about an 
 	$(ONE_THREAD) $(BIN)/python benchmarks/metaworld_study.py --out study
 
 build: $(VENV)/.installed-dev  ## wheel and sdist, each installed into a fresh environment and tried
-	$(BIN)/python scripts/build_and_try.py
+	$(BIN)/python scripts/build_and_try.py --ros
 
 clean:  ## remove what the targets above made
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

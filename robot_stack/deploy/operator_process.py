@@ -124,19 +124,21 @@ def main() -> int:
     stopping = threading.Event()
     try:
         import rclpy
-        from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+        from rclpy.executors import ExternalShutdownException, ShutdownException, SingleThreadedExecutor
 
         rclpy.init()
     except KeyboardInterrupt:
         return 0
     node = rclpy.create_node("operator")
 
+    executor, over = SingleThreadedExecutor(), threading.Event()
+    executor.add_node(node)
+
     def spin() -> None:
-        executor = SingleThreadedExecutor()
-        executor.add_node(node)
         try:
-            executor.spin()
-        except (ExternalShutdownException, KeyboardInterrupt):
+            while not over.is_set():
+                executor.spin_once(timeout_sec=0.1)
+        except (ExternalShutdownException, ShutdownException, KeyboardInterrupt):
             pass
         finally:
             stopping.set()
@@ -151,8 +153,9 @@ def main() -> int:
         node.get_logger().fatal(str(error))
         return REFUSED
     finally:
+        over.set()
+        spinning.join(timeout=5.0)  # nothing may be torn down under a thread that still waits for it
         rclpy.try_shutdown()
-        spinning.join(timeout=5.0)  # rclpy aborts the process when it exits within a spinning thread
 
 
 if __name__ == "__main__":

@@ -34,6 +34,9 @@ from robot_stack.hardware.ros.interfaces import ipv4_address
 NETWORKED = ("g1",)
 """Robots that speak DDS themselves: processes must see beyond this machine, and Cyclone DDS needs its own profile."""
 
+ROBOT_GRACE_S = 10.0
+"""A robot is stopped and released within this [s of robot time]."""
+
 _QUIET = (
     ("RCUTILS_CONSOLE_OUTPUT_FORMAT", "[{severity}] {message}"),
     ("RCUTILS_COLORIZED_OUTPUT", "0"),
@@ -178,7 +181,10 @@ def _robot(arguments: RobotArguments, setting: Setting) -> list[ProcessPlan]:
         clock_speed=arguments.clock_speed,
         seed=arguments.seed,
     )
-    process = _process("robot", setting, robot, on_exit="stop_all", stop_rank=1, grace_s=10.0, environment=_ONE_THREAD)
+    grace_s = ROBOT_GRACE_S / min(1.0, arguments.clock_speed)
+    process = _process(
+        "robot", setting, robot, on_exit="stop_all", stop_rank=1, grace_s=grace_s, environment=_ONE_THREAD
+    )
     if not arguments.sim or arguments.direct:
         return [process]
     emulator = EmulatorConfig(
