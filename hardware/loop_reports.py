@@ -116,7 +116,16 @@ class LoopStatus:
     """Age of the robot's state at the last tick [ms]."""
 
     latency_ms: float = 0.0
-    """From an observation to the first action computed from it, of the last chunk [ms]."""
+    """From an observation to the arrival of the actions computed from it, median of the newest chunks [ms]."""
+
+    latency_p99_ms: float = 0.0
+    """Likewise, all but one in a hundred."""
+
+    late_ms: float = 0.0
+    """How long after their deadlines the newest ticks began, median [ms]."""
+
+    late_p99_ms: float = 0.0
+    """Likewise, all but one in a hundred."""
 
     plan_left_ms: float = 0.0
     """How long the driver's actions still last [ms]."""

@@ -203,7 +203,7 @@ class RobotLoop:
             self._change(Event.DEADMAN_LOST, now_s)
         for chunk in self.inputs.take_chunks():
             if self.chunks.offer(chunk, now_s, armed=self.state is State.ARMED) is None:
-                self.counts.latency_s = now_s - chunk.stamp_ns * 1e-9
+                self.counts.latencies_s.append(now_s - chunk.stamp_ns * 1e-9)
 
     def _answer_requests(self, now_s: float) -> None:
         for request in self.inputs.take_requests():

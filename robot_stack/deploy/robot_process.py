@@ -94,13 +94,15 @@ class _Process:
         self._executor = SingleThreadedExecutor()
         for other in self._others:
             self._executor.add_node(other)
+        self._ending = False
         self._thread = threading.Thread(target=self._spin, name="robot bus", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
         """End the other nodes, before ROS itself is shut down."""
+        self._ending = True
+        self._thread.join(5.0)
         self._executor.shutdown(timeout_sec=2.0)
-        self._thread.join(2.0)
         for other in self._others:
             other.destroy_node()
 
@@ -108,7 +110,8 @@ class _Process:
         from rclpy.executors import ExternalShutdownException, ShutdownException
 
         try:
-            self._executor.spin()
+            while not self._ending:
+                self._executor.spin_once(timeout_sec=0.2)
         except (ExternalShutdownException, ShutdownException):
             return
 
