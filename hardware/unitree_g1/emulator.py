@@ -62,7 +62,7 @@ class G1Emulator:
         node.declare_parameter("faults", [""])
         node.declare_parameter("hoist", robot.config.hoist)
         node.declare_parameter("buttons", [""])
-        self._watcher = node.add_on_set_parameters_callback(self._on_parameters)
+        node.add_on_set_parameters_callback(self._on_parameters)
 
     def reset(self, state: BusState) -> None:
         """The body was put at a start; what was heard before does not count."""
@@ -96,7 +96,7 @@ class G1Emulator:
     def close(self) -> None:
         """Leave the network."""
         if self._context.node is not None:
-            self._node.remove_on_set_parameters_callback(self._watcher)
+            self._node.remove_on_set_parameters_callback(self._on_parameters)
         self._context.close()
 
     def _answer(self, request: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,8 @@ from robot_stack.hardware.state_machine import Event, State
 from robot_stack.hardware.unitree_g1.emulated_faults import parse_faults
 from robot_stack.hardware.unitree_g1.layout import COMMAND
 from robot_stack.hardware.unitree_g1.remote import Remote
+from robot_stack.sim.joint_plant import MujocoPlant
+from robot_stack.sim.robot_catalog import robot_spec, robot_task
 from tests.deploy.g1_parts import Led
 
 
@@ -62,7 +65,11 @@ def test_it_stands_by_itself_reaches_and_sinks() -> None:
     assert len(motors) > 100 and all((m["kd"] == 8.0).all() and not m["kp"].any() for m in motors)
 
 
-@pytest.mark.parametrize("fault", ["hot_winding=3", "motor_error=9", "battery=10", "machine=6"])
+def _mostly_slow(usual: tuple[str, ...], others: tuple[str, ...]) -> list[Any]:
+    return [*usual, *(pytest.param(each, marks=pytest.mark.slow) for each in others)]
+
+
+@pytest.mark.parametrize("fault", _mostly_slow(("motor_error=9",), ("hot_winding=3", "battery=10", "machine=6")))
 def test_a_robot_that_is_upright_and_heard_holds_when_something_is_wrong(fault: str) -> None:
     robot = standing()
     robot.robot.inject(parse_faults([fault]))
@@ -73,7 +80,9 @@ def test_a_robot_that_is_upright_and_heard_holds_when_something_is_wrong(fault: 
     assert robot.loop.state is not State.ARMED
 
 
-@pytest.mark.parametrize("fault", ["nan_imu", "zero_quaternion", "w_last", "freeze", "drop=-1", "wrong_checksum"])
+@pytest.mark.parametrize(
+    "fault", _mostly_slow(("w_last", "freeze"), ("nan_imu", "zero_quaternion", "drop=-1", "wrong_checksum"))
+)
 def test_a_robot_that_is_not_known_to_stand_is_damped_without_end(fault: str) -> None:
     robot = standing()
     robot.robot.inject(parse_faults([fault]))
@@ -157,6 +166,8 @@ def test_parameters() -> None:
     for wrong in ({"domain": 300}, {"protection": {"tilt_rad": 0.0}}, {"servo": 1}):
         with pytest.raises((ConfigError, UnknownNameError)):
             unitree_g1.settings(wrong, simulated=False)
+    with pytest.raises(UnknownNameError, match="raedy"):
+        unitree_g1.start_pose({"start_pose": "raedy"})
     with pytest.raises(ConfigError, match="true or false"):
         unitree_g1.arms_only({"arms_only": "yes"})
 
@@ -166,5 +177,7 @@ def test_a_real_robot_waits_in_domain_0_and_nothing_is_opened_by_making_its_part
     assert parts.bus.joint_names == parts.bus.joint_names
     link = parts.bus._link  # type: ignore[attr-defined]
     assert link._domain == 0 and link._context is None
+    robot = MujocoPlant(robot_spec("g1"), robot_task("g1/button"))
+    np.testing.assert_allclose(parts.config.start_pose, robot.read().joint_position, atol=0.1)
     assert parts.config.stop == "hold_upright" and parts.config.max_tilt_rad == 1.0
     assert parts.limits.stiffness[3] == 300.0 and parts.limits.limp_damping == (8.0,) * 29

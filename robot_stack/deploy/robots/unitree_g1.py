@@ -24,11 +24,13 @@ from robot_stack.hardware.unitree_g1.bus import G1Bus
 from robot_stack.hardware.unitree_g1.config import G1Config
 from robot_stack.hardware.unitree_g1.emulated_robot import EmulatorConfig
 from robot_stack.hardware.unitree_g1.emulator import emulate
+from robot_stack.hardware.unitree_g1.joints import JOINT_NAMES
 from robot_stack.hardware.unitree_g1.ros_link import RosLink
 from robot_stack.hardware.unitree_g1.stance import STANCE_DAMPING, STANCE_STIFFNESS
 from robot_stack.sim.control.g1_balance import G1Balance
 from robot_stack.sim.control.standing_odometry import StandingOdometry
 from robot_stack.sim.measured_senses import BaseEstimator
+from robot_stack.sim.robot_tasks.g1_hall import READY_RAD
 from robot_stack.sim.robots.model import RobotModel
 
 PARAMETERS = (
@@ -43,9 +45,11 @@ PARAMETERS = (
     "protection",
     "arms_only",
     "ramp_s",
+    "start_pose",
     "emulator",
 )
-"""``arms_only``: drive arms and waist over ``arm_sdk``, the weight rising in ``ramp_s``. ``emulator``: fields of
+"""``start_pose``: ``ready`` (arms raised, as the tasks with a scene begin) or ``home`` (arms down). ``arms_only``: use
+``arm_sdk`` for arms and waist alone, the weight rising in ``ramp_s``. ``emulator``: fields of
 :class:`~robot_stack.hardware.unitree_g1.emulated_robot.EmulatorConfig`. ``network_interface`` is the processes'
 environment's. The others are fields of :class:`~robot_stack.hardware.unitree_g1.config.G1Config`."""
 
@@ -122,6 +126,7 @@ def adjust_loop(config: LoopConfig, context: BusContext) -> LoopConfig:
         config,
         # Beside the robot's own motion control there is nothing to fall: arms stay where they are.
         stop="hold" if arms_only(context.parameters) else config.stop,
+        start_pose=_raised(config.start_pose) if start_pose(context.parameters) == "ready" else config.start_pose,
         ready_min_s=STAND_UP_S,
         max_tilt_rad=protection.tilt_rad,
         presses=BUTTONS,
@@ -142,7 +147,7 @@ def settings(parameters: dict[str, Any], *, simulated: bool) -> G1Config:
     """
     for name in parameters:
         require_name("parameter of the G1", name, PARAMETERS)
-    other = ("network_interface", "arms_only", "ramp_s", "emulator")
+    other = ("network_interface", "arms_only", "ramp_s", "start_pose", "emulator")
     values = {name: value for name, value in parameters.items() if name not in other}
     if simulated:
         values.setdefault("wait_s", SIMULATED_WAIT_S)
@@ -159,6 +164,27 @@ def arms_only(parameters: dict[str, Any]) -> bool:
     if not isinstance(value, bool):
         raise ConfigError("arms_only is true or false", got=value)
     return value
+
+
+def start_pose(parameters: dict[str, Any]) -> str:
+    """Where ``ready`` leads.
+
+    Raises:
+        UnknownNameError: if there is no such pose.
+    """
+    return require_name("start pose of the G1", str(parameters.get("start_pose", "ready")), ("ready", "home"))
+
+
+def _raised(pose: tuple[float, ...]) -> tuple[float, ...]:
+    """A pose with the arms as the tasks begin; an empty one stays empty."""
+    if not pose:
+        return pose
+    made = list(pose)
+    for side, sign in (("left", 1.0), ("right", -1.0)):
+        for part, angle in READY_RAD.items():
+            mirrored = sign if part.endswith(("roll", "yaw")) else 1.0
+            made[JOINT_NAMES.index(f"{side}_{part}_joint")] = mirrored * angle
+    return tuple(made)
 
 
 def _as_before(action: np.ndarray) -> np.ndarray:

@@ -15,6 +15,12 @@ from robot_stack.hardware.unitree_g1.stance import STANCE_DAMPING, STANCE_STIFFN
 from robot_stack.sim.joint_plant import MujocoPlant
 
 
+def hold_at(pose: np.ndarray) -> JointCommand:
+    """Stand in a pose."""
+    zero = np.zeros(29)
+    return JointCommand(pose, zero, zero, STANCE_STIFFNESS, STANCE_DAMPING)
+
+
 @dataclass
 class Rig:
     """An emulated robot in simulated time, and a bus on it."""
@@ -29,8 +35,7 @@ class Rig:
         return np.array([joint.home for joint in self.plant.robot.spec.driven])
 
     def hold(self, pose: np.ndarray | None = None) -> JointCommand:
-        zero = np.zeros(29)
-        return JointCommand(self.home if pose is None else pose, zero, zero, STANCE_STIFFNESS, STANCE_DAMPING)
+        return hold_at(self.home if pose is None else pose)
 
     def run(self, seconds: float, command: JointCommand | None = None) -> None:
         for _ in range(round(seconds * 500)):

@@ -158,6 +158,9 @@ SEEN = {
 }
 """Faults, and what the bus says of them."""
 
+USUAL = ("nan_imu", "encoder_jump=3", "motor_error=12", "battery=12", "machine=6", "freeze")
+"""Those of them that are tried in every run."""
+
 HARMLESS = ("duplicate=50", "reorder=50", "drop=1", "drop=10")
 """Faults that a bus rides out, the state being no older than the time that was lost."""
 
@@ -170,7 +173,7 @@ def test_every_fault_of_the_emulator_is_tried() -> None:
     assert tried == set(FAULTS)
 
 
-@pytest.mark.parametrize("fault", SEEN)
+@pytest.mark.parametrize("fault", [f if f in USUAL else pytest.param(f, marks=pytest.mark.slow) for f in SEEN])
 def test_a_fault_is_said_in_words_and_numbers_stay_sound(make_rig: Maker, fault: str) -> None:
     rig = make_rig()
     rig.bus.engage()
