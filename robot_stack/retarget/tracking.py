@@ -8,7 +8,7 @@ joints themselves can follow: torques, speeds, gains.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from robot_stack.core.errors import ConfigError
 from robot_stack.retarget.body import Body, rotation_between
 from robot_stack.retarget.feed_forward import feed_forward
 from robot_stack.retarget.keypoint_table import KeypointTable
+from robot_stack.retarget.motion import ObjectMotion
 from robot_stack.retarget.result import Retargeted
 from robot_stack.retarget.scene import GROUND, SceneObject, add_hull
 from robot_stack.sim.rates import divide
@@ -59,9 +60,12 @@ class TrackingRule:
     stop: bool = True
     """Whether to end when a bound is broken."""
 
+    longest_s: float = 120.0
+    """Of longer motions only the beginning is replayed [s]."""
+
     def __post_init__(self) -> None:
-        numbers = (self.servo_hz, self.base_m, self.tilt_rad, self.joint_rad, self.object_m, self.object_density)
-        if min(numbers) <= 0 or self.object_friction < 0:
+        lengths = (self.base_m, self.tilt_rad, self.joint_rad, self.object_m, self.longest_s)
+        if min(self.servo_hz, self.object_density, *lengths) <= 0 or self.object_friction < 0:
             raise ConfigError("rates and bounds of a replay must be positive", got=self)
 
 
@@ -70,7 +74,7 @@ class TrackingReport:
     """What a replay found; arrays are by servo tick, as far as it went."""
 
     duration_s: float
-    """Of the motion [s]."""
+    """Of what was to be followed [s]."""
 
     held_s: float
     """Until the first bound was broken; the duration when none was [s]."""
@@ -109,6 +113,22 @@ class TrackingReport:
     def share(self) -> float:
         """Of the motion that was followed."""
         return self.held_s / self.duration_s if self.duration_s > 0 else 1.0
+
+    def summary(self) -> dict[str, Any]:
+        """Figures by name, as plain data: seconds, metres, radians, newtons."""
+        return {
+            "duration_s": round(self.duration_s, 3),
+            "held_s": round(self.held_s, 3),
+            "share": round(self.share, 4),
+            "broken": self.broken,
+            "base_max_m": round(float(self.base_m.max(initial=0.0)), 4),
+            "tilt_max_rad": round(float(self.tilt_rad.max(initial=0.0)), 4),
+            "joint_rms_rad": round(float(np.sqrt(np.mean(self.joint_rms**2))) if len(self.joint_rms) else 0.0, 4),
+            "joint_max_rad": round(float(self.joint_max.max(initial=0.0)), 4),
+            "object_max_m": round(float(self.object_m.max(initial=0.0)), 4),
+            "saturated_share": round(float(self.saturated.mean()) if len(self.saturated) else 0.0, 4),
+            "missing_force_n": round(self.missing_n, 1) if np.isfinite(self.missing_n) else None,
+        }
 
     def text(self) -> str:
         """In a few sentences."""
@@ -149,6 +169,8 @@ class TrackingReplay:
         """
         if result.robot != self.spec.name:
             raise ConfigError("a motion is another robot's", got=result.robot, expected=self.spec.name)
+        frames = int(self.rule.longest_s * result.fps) + 1
+        result = result if len(result) <= frames else _beginning(result, frames)
         robot = compile_robot(self.spec, lambda made: self._furnish(made, result))
         torques, missing = np.zeros((len(result), len(result.joint_names))), float("nan")
         if self.rule.feed_forward:
@@ -169,6 +191,15 @@ class TrackingReplay:
             geom = add_hull(made, body, thing)
             geom.density = self.rule.object_density
             geom.friction[0] = self.rule.object_friction
+
+
+def _beginning(result: Retargeted, frames: int) -> Retargeted:
+    """The first frames, as far as a replay needs them."""
+    objects = tuple(
+        ObjectMotion(thing.name, thing.p_world_object[:frames], thing.q_world_object[:frames])
+        for thing in result.objects
+    )
+    return replace(result, qpos=result.qpos[:frames], qvel=result.qvel[:frames], objects=objects)
 
 
 class _Run:
