@@ -50,14 +50,15 @@ def main() -> None:
         if not middle:
             middle.append(seen)
         time_s = message.header.stamp.sec + 1e-9 * message.header.stamp.nanosec
-        chunk = JointTrajectory(joint_names=list(robot.action_names))
-        chunk.header.stamp, chunk.header.frame_id = message.header.stamp, robot.fingerprint()
+        points = []
         for step in range(STEPS):
             due_s = step / robot.control_hz
             action = np.concatenate([middle[0], np.full(robot.action_size - len(seen), 0.5)])
             action[0] += SWING_RAD * np.sin(2.0 * np.pi * HZ * (time_s + due_s))
             due = Duration(sec=0, nanosec=round(1e9 * due_s))
-            chunk.points.append(JointTrajectoryPoint(positions=action.tolist(), time_from_start=due))
+            points.append(JointTrajectoryPoint(positions=action.tolist(), time_from_start=due))
+        chunk = JointTrajectory(joint_names=list(robot.action_names), points=points)
+        chunk.header.stamp, chunk.header.frame_id = message.header.stamp, robot.fingerprint()
         publisher.publish(chunk)
 
     node.create_subscription(String, "embodiment", meet, latched())
