@@ -7,6 +7,7 @@ counts as released.
 
 from __future__ import annotations
 
+import signal
 import sys
 import threading
 import time
@@ -122,11 +123,14 @@ def main() -> int:
     """Run until the operator ends it."""
     require_ros("the operator node")
     stopping = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopping.set())  # rclpy's own would take the context from under callbacks
     try:
         import rclpy
         from rclpy.executors import ExternalShutdownException, ShutdownException, SingleThreadedExecutor
+        from rclpy.signals import SignalHandlerOptions
 
-        rclpy.init()
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     except KeyboardInterrupt:
         return 0
     node = rclpy.create_node("operator")
