@@ -189,10 +189,13 @@ def _written(
         episode = _append(job, result, spec) if job.dataset else None
     replay: dict[str, Any] | None = None
     if job.tracking:
+        from robot_stack.cli.retarget_replay import replay_of
+
         with watch.stage("track"):
-            replay = _replay(result, spec)
+            replay = replay_of(result, spec, table)
     with watch.stage("report"):
-        from robot_stack.cli.retarget_report import report_of, write_page
+        from robot_stack.cli.retarget_page import write_page
+        from robot_stack.cli.retarget_report import report_of
 
         report = report_of(job, result, reference, replay, watch.times, episode)
         report["fingerprint"] = fingerprint(job)
@@ -387,7 +390,3 @@ def _append(job: RetargetJob, result: Retargeted, spec: RobotSpec) -> dict[str, 
     )
     with DatasetWriter(job.dataset, buffer.embodiment) as writer:
         return {"dataset": job.dataset, "episode": writer.write_episode(buffer)}
-
-
-def _replay(result: Retargeted, spec: RobotSpec) -> dict[str, Any] | None:
-    return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -137,6 +137,27 @@ def from_above(result: Retargeted) -> str:
     axes.set_aspect("equal", adjustable="datalim")
     _legend(axes)
     return to_svg(figure)
+
+
+def replays(replay: dict[str, Any]) -> list[tuple[str, str]]:
+    """SVG elements with captions of replays in physics, as :mod:`robot_stack.cli.retarget_replay` has them."""
+    runs = [
+        (title, replay[name]) for title, name in (("base free", "free"), ("base moved along", "held")) if replay[name]
+    ]
+    joints, first = _figure("time [s]", "degrees")
+    base, second = _figure("time [s]", "m")
+    for i, (title, run) in enumerate(runs):
+        curves = run["curves"]
+        first.plot(curves["time_s"], np.degrees(curves["joint_rms"]), color=PALETTE[i], linewidth=1.4, label=title)
+    curves = replay["free"]["curves"]
+    second.plot(curves["time_s"], curves["base_m"], color=PALETTE[0], linewidth=1.4)
+    first.set_ylim(bottom=0)
+    second.set_ylim(bottom=0)
+    _legend(first)
+    return [
+        (to_svg(joints), "Joints off the motion, root mean square."),
+        (to_svg(base), "The free base off the motion, until a bound is broken."),
+    ]
 
 
 def _hull(points: np.ndarray) -> np.ndarray:

@@ -43,7 +43,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     turned = KNOWN[10:60] @ TO_Z_UP["y"] * 100
     turned[20:24, KEYPOINTS.index("left_wrist")] = np.nan
     file = save(folder / "walk.npz", turned)
-    assert main(["retarget", file, "-o", str(folder / "out"), "--dataset", str(folder / "data"), "--no-tracking"]) == 0
+    assert main(["retarget", file, "-o", str(folder / "out"), "--dataset", str(folder / "data")]) == 0
     return folder
 
 
@@ -65,6 +65,8 @@ def test_a_motion_becomes_a_folder_that_says_what_was_repaired(done: Path) -> No
     assert report["metrics"]["penetration_max_m"] < 2e-3
     assert report["accepted_frames"] >= 45
     assert report["episode"] == {"dataset": str(done / "data"), "episode": 0}
+    assert 0 < report["replay"]["free"]["held_s"] <= report["duration_s"]
+    assert report["replay"]["held"]["joint_rms_rad"] < 0.2
     saved = read_result(done / "out" / "motion.npz")
     assert saved.source is not None and saved.result.contacts
     assert saved.height_m == 1.32
@@ -75,10 +77,11 @@ def test_a_motion_becomes_a_folder_that_says_what_was_repaired(done: Path) -> No
 
 def test_the_page_needs_nothing_else(done: Path) -> None:
     page = (done / "out" / "report.html").read_text()
+    assert "no verdict" in page
     assert "<link" not in page and "<script" not in page and "@import" not in page
     assert set(re.findall(r'src="([^"]{5})', page)) <= {"data:"}
     assert 'src="data:image' in page or "No pictures" in page
-    assert page.count("<svg") == 5
+    assert page.count("<svg") == 7
     assert "gaps were filled: left_wrist" in page
     assert "$" not in page.split("<body>")[1]
 
@@ -117,6 +120,14 @@ def test_a_result_and_its_episode_are_motions_for_another_robot(done: Path, tmp_
         assert (report["robot"], report["frames"]) == ("locoman", 16)
         assert any("the source is unitree_g1" in note for note in report["notes"])
         assert not any("points up" in note for note in report["notes"])
+
+
+def test_limbs_can_be_scaled_one_by_one(tmp_path: Path) -> None:
+    words = ["retarget", save(tmp_path / "m.npz"), "-o", str(tmp_path / "out"), *QUICK]
+    assert main([*words, "--scaling", "limbs"]) == 0
+    assert any("a bone" in n for n in json.loads((tmp_path / "out" / "report.json").read_text())["notes"])
+    assert main([*words, "--scaling", "0.7"]) == 0
+    assert json.loads((tmp_path / "out" / "report.json").read_text())["scale"] == 0.7
 
 
 def test_long_motions_are_solved_in_a_window(tmp_path: Path) -> None:
