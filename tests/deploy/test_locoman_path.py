@@ -51,6 +51,23 @@ def test_it_stands_up_moves_and_sinks(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("fault", ["silent", "frozen", "damage"])
+def test_a_go1_that_is_not_heard_is_told_to_damp(tmp_path: Path, fault: str) -> None:
+    with led(tmp_path, "joint_position", "tracked", speed=1.0) as robot:
+        robot.engage()
+        robot.ask(Event.READY, State.HOLD)
+        robot.ask(Event.ARM, State.ARMED)
+        setattr(robot.emulated.go1.faults, fault, 1.0 if fault == "damage" else True)
+        assert robot.go(2.0, lambda: robot.loop.state is State.DAMPING), robot.loop.status(robot.clock.now())
+        told = robot.loop.written
+        assert told is not None and not told.stiffness.any() and (told.damping > 0.0).all()
+        robot.go(0.5)
+        servos = robot.emulated.line.servos.values()
+        assert all(servo.goal.torque and servo.goal.current == 150 for servo in servos)  # the manipulators hold
+        assert robot.loop.state is State.DAMPING
+
+
+@pytest.mark.slow
 def test_whole_body_control_by_its_own_odometry(tmp_path: Path) -> None:
     with led(tmp_path, "whole_body", "estimated", speed=0.2) as robot:
         controller = robot.parts.controller
