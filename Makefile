@@ -5,13 +5,15 @@
 PYTHON ?= python3
 VENV ?= .venv
 OUT ?= demo_output
+ROBOT ?= panda
+MINUTES ?= 60
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 SETTINGS := pyproject.toml constraints.txt
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow check format build check-lerobot bench bench-lerobot study clean
+.PHONY: help demo test test-slow check format build check-lerobot bench bench-lerobot study soak clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -57,6 +59,7 @@ bench: $(VENV)/.installed-dev  ## the benchmarks of docs/results.md that need no
 	$(ONE_THREAD) $(BIN)/python benchmarks/fleet.py
 	$(ONE_THREAD) $(BIN)/python benchmarks/inference_latency.py
 	$(ONE_THREAD) $(BIN)/python benchmarks/metaworld_steps.py
+	$(ONE_THREAD) $(BIN)/python benchmarks/ros_images.py
 
 bench-lerobot: $(VENV)/.installed-dev  ## the benchmarks beside LeRobot 0.4.4 (builds .venv-lerobot)
 	PYTHON=$(PYTHON) bash scripts/make_lerobot_env.sh .venv-lerobot
@@ -66,6 +69,9 @@ bench-lerobot: $(VENV)/.installed-dev  ## the benchmarks beside LeRobot 0.4.4 (b
 
 study: $(VENV)/.installed-dev  ## eight Meta-World tasks, three seeds (about an hour on 2 cores)
 	$(ONE_THREAD) $(BIN)/python benchmarks/metaworld_study.py --out study
+
+soak: $(VENV)/.installed-dev  ## an hour of episodes over ROS 2, memory and losses watched: make soak POLICY=runs/.../policy ROBOT=panda
+	$(ONE_THREAD) $(BIN)/python benchmarks/deployment_soak.py --policy $(POLICY) --robot $(ROBOT) --minutes $(MINUTES)
 
 build: $(VENV)/.installed-dev  ## wheel and sdist, each installed into a fresh environment and tried
 	$(BIN)/python scripts/build_and_try.py --ros

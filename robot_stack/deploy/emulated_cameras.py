@@ -46,7 +46,8 @@ class EmulatedCameras:
             return
         name = min(late, key=self._due.__getitem__)
         period = 1.0 / self._config.image_hz
-        self._due[name] = max(self._due[name] + period, now_s)
+        due = self._due[name] + period
+        self._due[name] = due if due > now_s else now_s + period  # frames that were missed are not made up for
         pixels = self._plant.render(name, self._config.image_height, self._config.image_width)
         self._publishers[name].publish(self._message(name, pixels, now_s))
 

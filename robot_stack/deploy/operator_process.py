@@ -121,7 +121,11 @@ def _hands_free(node: Any, link: OperatorLink, config: OperatorConfig, stopping:
 
 def main() -> int:
     """Run until the operator ends it."""
-    require_ros("the operator node")
+    try:
+        require_ros("the operator node")
+    except RobotStackError as error:
+        sys.stderr.write(f"{error}\n")
+        return REFUSED
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())  # rclpy's own would take the context from under callbacks
