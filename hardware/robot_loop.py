@@ -163,7 +163,7 @@ class RobotLoop:
             self.faults = watch.judge(state, now_s)
         if self._unwritten:
             self.faults["unwritten"] = self._unwritten
-        if late_s > config.max_late_s:
+        if late_s > config.max_late_s and self.state in (State.READY, State.ARMED):
             self.faults["late"] = f"the loop was {1e3 * late_s:.0f} ms late"
         tilt = watch.tilt_rad()
         if config.max_tilt_rad is not None and tilt is not None and tilt > config.max_tilt_rad:

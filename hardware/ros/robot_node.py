@@ -178,13 +178,14 @@ class RobotNode(LifecycleNode):
             self.get_logger().error(f"the robot was not released: {error}")
 
     def _stop_for_a_while(self, loop: RobotLoop) -> None:
-        """Soft stop, then, where the robot can, damping: as a stream, for as long as was configured."""
+        """Soft stop, and damping after it unless the robot holds on its own: as a stream, for as long as configured."""
         clock, until_s = self._robot_clock, self._robot_clock.now() + self._release_s
         if loop.state is State.IDLE:
             return
         loop.inputs.ask(Event.SOFT_STOP).wait(ANSWER_S)
         clock.sleep_until(clock.now() + 0.5 * self._release_s)
-        loop.inputs.ask(Event.DAMP).wait(ANSWER_S)
+        if loop.parts.config.stop != "hold":
+            loop.inputs.ask(Event.DAMP).wait(ANSWER_S)
         clock.sleep_until(until_s)
 
     # What is heard
