@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from robot_stack.core.errors import ConfigError, require_name
@@ -74,6 +75,23 @@ class KeypointTable:
     def names(self) -> tuple[str, ...]:
         """The keypoints there are, in the order of ``KEYPOINTS``."""
         return tuple(name for name in KEYPOINTS if name in self.keypoints)
+
+    def unshared(self, source: Iterable[str]) -> tuple[str, ...]:
+        """Sentences about keypoints that only the source or only the robot has; they take no part.
+
+        Args:
+            source: keypoints of the source.
+        """
+        source = set(source)
+        only = {
+            "the robot has no": [name for name in KEYPOINTS if name in source and name not in self.keypoints],
+            "the source has no": [name for name in self.names if name not in source],
+        }
+        watched = [g.name for g in self.contacts if g.keypoint not in source]
+        notes = [f"{who} {', '.join(names)}: left out of the mesh" for who, names in only.items() if names]
+        if watched:
+            notes.append(f"contacts of {', '.join(watched)} cannot be found, for the source lacks their keypoints")
+        return tuple(notes)
 
 
 def _g1() -> KeypointTable:

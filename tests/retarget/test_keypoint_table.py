@@ -8,6 +8,7 @@ import pytest
 from robot_stack.core.errors import ConfigError, UnknownNameError
 from robot_stack.retarget.body import Body
 from robot_stack.retarget.keypoint_table import KEYPOINT_TABLES, BodyPoint, ContactGroup, KeypointTable
+from robot_stack.retarget.motion import KEYPOINTS
 from robot_stack.retarget.scene import Scene
 from robot_stack.sim.robots.locoman import LOCOMAN
 from robot_stack.sim.robots.spec import RobotSpec
@@ -41,3 +42,13 @@ def test_wrong_tables_are_refused() -> None:
         KeypointTable(good, (lonely,), 1.0)
     with pytest.raises(UnknownNameError, match="no_such_body"):
         Body(UNITREE_G1, Scene()).points((BodyPoint("no_such_body"),))
+
+
+def test_what_is_not_shared_is_said() -> None:
+    g1, locoman = KEYPOINT_TABLES["unitree_g1"], KEYPOINT_TABLES["locoman"]
+    assert g1.unshared(KEYPOINTS) == ()
+    (note,) = locoman.unshared(KEYPOINTS)
+    assert note == "the robot has no left_toe, right_toe: left out of the mesh"
+    notes = g1.unshared(name for name in KEYPOINTS if name not in ("left_toe", "right_wrist"))
+    assert notes[0] == "the source has no left_toe, right_wrist: left out of the mesh"
+    assert notes[1].startswith("contacts of left_toe, right_hand cannot be found")
