@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 ALLOWED_M = 1e-3
 """Depth and distance that an accepted frame may have [m]."""
 
+POINTS = 2000
+"""A curve has at most so many points, so that a page of an hour's motion is not larger than one of a minute's."""
+
 
 def plots(result: Retargeted, spec: RobotSpec) -> list[tuple[str, str]]:
     """SVG elements with their captions, in the order of the page.
@@ -35,6 +38,20 @@ def plots(result: Retargeted, spec: RobotSpec) -> list[tuple[str, str]]:
     ]
 
 
+def thinned(time: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """At most :data:`POINTS` points of a curve; each keeps the largest of those it stands for.
+
+    Args:
+        time: shape ``(n,)``.
+        values: likewise.
+    """
+    step = -(-len(time) // POINTS)
+    if step <= 1:
+        return time, values
+    starts = np.arange(0, len(time), step)
+    return time[starts], np.maximum.reduceat(values, starts)
+
+
 def distances(result: Retargeted) -> str:
     """Depth and distance from anchors over time."""
     figure, axes = _figure("time [s]", "mm")
@@ -46,7 +63,7 @@ def distances(result: Retargeted) -> str:
             ("contact points off their places", off.anchor_m),
         )
     ):
-        axes.plot(time, 1e3 * values, color=PALETTE[i], linewidth=1.4, label=label)
+        axes.plot(*thinned(time, 1e3 * values), color=PALETTE[i], linewidth=1.4, label=label)
     axes.axhline(1e3 * ALLOWED_M, color=INK, alpha=0.5, linewidth=1, linestyle="--")
     top = max(
         1.3, 1.15e3 * max(float(v.max(initial=0.0)) for v in (off.penetration_m, off.self_penetration_m, off.anchor_m))
@@ -95,8 +112,8 @@ def keypoints(result: Retargeted) -> str:
     """Mean and largest distance of the keypoints from their targets."""
     figure, axes = _figure("time [s]", "cm")
     off = 100 * np.linalg.norm(result.p_world_keypoint - result.p_world_target, axis=2)
-    axes.plot(_time(result), off.max(axis=1), color=PALETTE[1], linewidth=1.4, label="worst keypoint")
-    axes.plot(_time(result), off.mean(axis=1), color=PALETTE[0], linewidth=1.4, label="mean")
+    axes.plot(*thinned(_time(result), off.max(axis=1)), color=PALETTE[1], linewidth=1.4, label="worst keypoint")
+    axes.plot(*thinned(_time(result), off.mean(axis=1)), color=PALETTE[0], linewidth=1.4, label="mean")
     axes.set_ylim(bottom=0)
     _legend(axes)
     return to_svg(figure)
@@ -108,7 +125,7 @@ def speeds(result: Retargeted, spec: RobotSpec) -> str:
     limits = {joint.name: joint.velocity for joint in spec.driven}
     limit = np.array([limits.get(name, np.inf) for name in result.joint_names])
     share = np.abs(np.diff(result.qpos[:, 7:], axis=0)) * result.fps / limit
-    axes.plot(_time(result)[1:], share.max(axis=1), color=PALETTE[0], linewidth=1.4)
+    axes.plot(*thinned(_time(result)[1:], share.max(axis=1)), color=PALETTE[0], linewidth=1.4)
     axes.axhline(1.0, color=INK, alpha=0.5, linewidth=1, linestyle="--")
     axes.set_ylim(0, max(1.1, 1.05 * float(share.max(initial=0.0))))
     return to_svg(figure)
@@ -117,19 +134,24 @@ def speeds(result: Retargeted, spec: RobotSpec) -> str:
 def from_above(result: Retargeted) -> str:
     """The ground plan."""
     figure, axes = _figure("x [m]", "y [m]", height=4.2)
+    step = -(-len(result) // POINTS)
     for thing in result.scene.objects:
         if not thing.moving:
             corners = thing.vertices[:, :2]
             axes.fill(*_hull(corners).T, color="#7f8c8d", alpha=0.25, linewidth=1)
     for i, thing in enumerate(result.objects):
-        axes.plot(*thing.p_world_object[:, :2].T, color=PALETTE[3 + i % 3], linewidth=1.4, label=thing.name)
+        axes.plot(*thing.p_world_object[::step, :2].T, color=PALETTE[3 + i % 3], linewidth=1.4, label=thing.name)
     names = result.keypoint_names
     if "pelvis" in names:
         pelvis = names.index("pelvis")
         axes.plot(
-            *result.p_world_target[:, pelvis, :2].T, color=PALETTE[0], linewidth=3, alpha=0.4, label="source, scaled"
+            *result.p_world_target[::step, pelvis, :2].T,
+            color=PALETTE[0],
+            linewidth=3,
+            alpha=0.4,
+            label="source, scaled",
         )
-    axes.plot(*result.qpos[:, :2].T, color=PALETTE[1], linewidth=1.4, label=result.robot)
+    axes.plot(*result.qpos[::step, :2].T, color=PALETTE[1], linewidth=1.4, label=result.robot)
     still = {thing.name for thing in result.scene.objects if thing.moving}
     for segment in result.contacts:
         if segment.surface not in still and len(segment.p_surface_anchor):

@@ -185,13 +185,23 @@ class SideBySide:
         points = dict(zip(self.result.keypoint_names, self.result.p_world_target[number], strict=True))
         for first, second, share in stick_bones(points):
             pen.rod(first, second, size * share, SKIN)
+        if source is None or not any(_is_head(name) for name in source.names):
+            self._head(pen, points)
         if source is None:
             return
         known = set(source.keypoint_names.values())
         for name, place in zip(source.names, source.positions[min(number, len(source) - 1)], strict=True):
             if np.isfinite(place).all():
-                head = name.lower().rpartition(":")[2] == "head"
+                head = _is_head(name)
                 pen.ball(place, size * (2.6 if head else 1.1 if name in known else 0.45), SKIN if head else BLUE)
+
+    def _head(self, pen: Pen, points: dict[str, np.ndarray]) -> None:
+        """A head for sources that have none, above the shoulders in line with the trunk."""
+        if not all(name in points for name in ("pelvis", "left_shoulder", "right_shoulder")):
+            return
+        neck = 0.5 * (points["left_shoulder"] + points["right_shoulder"])
+        trunk = (neck - points["pelvis"]) / max(float(np.linalg.norm(neck - points["pelvis"])), 1e-9)
+        pen.ball(neck + 0.11 * self._size() * trunk, 0.07 * self._size(), SKIN)
 
     def _mesh(self, scene: Any, number: int) -> None:
         pen = Pen(scene)
@@ -259,3 +269,7 @@ class SideBySide:
             "" if good else f"   misses: {1e3 * deep:.1f} mm deep, {1e3 * off.anchor_m[number]:.1f} mm off its places"
         )
         return f"{number / result.fps:6.2f} s   touching: {', '.join(touching) or 'nothing'}{what}", good
+
+
+def _is_head(name: str) -> bool:
+    return name.lower().rpartition(":")[2] == "head"

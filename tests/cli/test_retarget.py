@@ -15,6 +15,7 @@ import pytest
 
 from robot_stack.cli.main import USAGE_ERROR, main
 from robot_stack.cli.retarget import COMMANDS
+from robot_stack.cli.retarget_plots import thinned
 from robot_stack.retarget.motion import KEYPOINTS
 from robot_stack.retarget.readers.axes import TO_Z_UP
 from robot_stack.retarget.reference import read_reference
@@ -84,6 +85,15 @@ def test_the_page_needs_nothing_else(done: Path) -> None:
     assert page.count("<svg") == 7
     assert "gaps were filled: left_wrist" in page
     assert "$" not in page.split("<body>")[1]
+
+
+def test_long_curves_are_thinned_but_keep_their_peaks() -> None:
+    values = np.zeros(108_000)
+    values[77_777] = 5.0
+    time, kept = thinned(np.arange(108_000) / 30.0, values)
+    assert len(time) == len(kept) <= 2000
+    assert kept.max() == 5.0 and abs(time[kept.argmax()] - 77_777 / 30.0) < 2.0
+    assert thinned(time[:10], kept[:10])[1] is not None and len(thinned(time[:10], kept[:10])[0]) == 10
 
 
 def test_a_film_is_made_once(done: Path, capsys: pytest.CaptureFixture[str]) -> None:
