@@ -85,6 +85,8 @@ class LocoManBus:
         clock: the process's.
         lines: how the lines are opened.
         patience: factor on how long an answer may take; for clocks that run slower than real time, and busy machines.
+        threaded: whether the servos have a thread of their own; without, :meth:`read` speaks with them when it is time,
+            for simulated time.
     """
 
     obeys: Obeys = "full"
@@ -95,10 +97,11 @@ class LocoManBus:
         clock: Clock | None = None,
         lines: Lines = REAL_LINES,
         patience: float = 1.0,
+        threaded: bool = True,
     ) -> None:
         self.config = config
         self._clock = clock or MonotonicClock()
-        self._lines, self._patience = lines, patience
+        self._lines, self._patience, self._threaded = lines, patience, threaded
         self._legs: LegLink | None = None
         self._line: ServoLine | None = None
         self._servos: ServoThread | None = None
@@ -144,7 +147,7 @@ class LocoManBus:
         self._power.forget()
         self._stop_servos()
         self._limp_legs()
-        servos = ServoThread(line, self.config.servos, self._clock)
+        servos = ServoThread(line, self.config.servos, self._clock, threaded=self._threaded)
         servos.start()
         self._held, self._state, self._servos = servos.state.angle.copy(), None, servos
 
@@ -154,6 +157,7 @@ class LocoManBus:
         legs = self._hear()
         if servos is None or self._leg_state is None:
             return self._state
+        servos.catch_up()
         if legs is None and self._state is not None:
             return self._state
         self._state = self._merge(self._leg_state, servos)

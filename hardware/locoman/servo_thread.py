@@ -68,10 +68,12 @@ class ServoThread:
         line: an open one; only this object uses it.
         config: calibration and limits.
         clock: the process's.
+        threaded: without, rounds are made by :meth:`catch_up` alone: for simulated time.
     """
 
-    def __init__(self, line: ServoLine, config: ServosConfig, clock: Clock) -> None:
-        self._line, self._config, self._clock = line, config, clock
+    def __init__(self, line: ServoLine, config: ServosConfig, clock: Clock, *, threaded: bool = True) -> None:
+        self._line, self._config, self._clock, self._threaded = line, config, clock, threaded
+        self._due_s = 0.0
         self._sign = np.array(config.direction, dtype=np.float64)
         self._zero = np.array(config.zero_ticks, dtype=np.float64)
         self._goals: ServoGoals | None = None
@@ -131,8 +133,10 @@ class ServoThread:
         for servo in SERVOS:  # the servo itself takes where it stands as its goal when its torque goes on
             line.write(servo, table.TORQUE_ENABLE, 1)
         self._stop.clear()
-        self._thread = threading.Thread(target=self._run, name="locoman servos", daemon=True)
-        self._thread.start()
+        self._due_s = self._clock.now()
+        if self._threaded:
+            self._thread = threading.Thread(target=self._run, name="locoman servos", daemon=True)
+            self._thread.start()
 
     def tell(self, goals: ServoGoals) -> None:
         """New goals; the thread takes them at its next round."""
@@ -145,18 +149,26 @@ class ServoThread:
             self._thread.join()
         self._thread = None
 
+    def catch_up(self) -> None:
+        """Without a thread: make the round that is due; nothing else."""
+        if not self._threaded and not self._stop.is_set() and self._clock.now() >= self._due_s - 1e-9:
+            self._turn()
+
     def _run(self) -> None:
-        period_s = 1.0 / self._config.rate_hz
-        due_s = self._clock.now()
         while not self._stop.is_set():
-            try:
-                self._round(period_s)
-            except BusError as error:
-                self._blame("line", error.message + (f": {error.got}" if error.got is not None else ""))
-                return
-            self.rounds += 1
-            due_s = max(due_s + period_s, self._clock.now())
-            self._clock.sleep_until(due_s)
+            self._turn()
+            self._clock.sleep_until(self._due_s)
+
+    def _turn(self) -> None:
+        """A round, and when the next is due; the last one where the line is broken."""
+        period_s = 1.0 / self._config.rate_hz
+        try:
+            self._round(period_s)
+        except BusError as error:
+            self._blame("line", error.message + (f": {error.got}" if error.got is not None else ""))
+            self._stop.set()
+        self.rounds += 1
+        self._due_s = max(self._due_s + period_s, self._clock.now())
 
     def _round(self, period_s: float) -> None:
         goals = self._goals

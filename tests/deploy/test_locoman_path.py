@@ -24,7 +24,7 @@ def _height(robot: Led) -> float:
 
 
 def test_it_stands_up_moves_and_sinks(tmp_path: Path) -> None:
-    with led(tmp_path, "joint_position", "tracked", speed=0.5) as robot:
+    with led(tmp_path, "joint_position", "tracked") as robot:
         robot.engage()
         assert robot.go(3.0, lambda: _height(robot) < LYING_M)  # limp legs give in
         robot.ask(Event.READY, State.HOLD)
@@ -53,7 +53,7 @@ def test_it_stands_up_moves_and_sinks(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", ["silent", "frozen", "damage"])
 def test_a_go1_that_is_not_heard_is_told_to_damp(tmp_path: Path, fault: str) -> None:
-    with led(tmp_path, "joint_position", "tracked", speed=1.0) as robot:
+    with led(tmp_path, "joint_position", "tracked") as robot:
         robot.engage()
         robot.ask(Event.READY, State.HOLD)
         robot.ask(Event.ARM, State.ARMED)
@@ -69,7 +69,7 @@ def test_a_go1_that_is_not_heard_is_told_to_damp(tmp_path: Path, fault: str) -> 
 
 @pytest.mark.slow
 def test_whole_body_control_by_its_own_odometry(tmp_path: Path) -> None:
-    with led(tmp_path, "whole_body", "estimated", speed=0.2) as robot:
+    with led(tmp_path, "whole_body", "estimated") as robot:
         controller = robot.parts.controller
         assert isinstance(controller, LocoManController)
         robot.engage()

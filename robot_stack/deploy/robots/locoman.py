@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from robot_stack.core.clock import MonotonicClock, ScaledClock
 from robot_stack.core.errors import require_name
 from robot_stack.core.joint_bus import JointBus
 from robot_stack.core.joint_control import Controller
@@ -67,7 +68,9 @@ def make_bus(context: BusContext) -> JointBus:
         UnknownNameError: if there is no such parameter.
     """
     config = settings(context.parameters, simulated=context.simulated)
-    return LocoManBus(config, context.clock, patience=SIMULATED_PATIENCE if context.simulated else 1.0)
+    in_real_time = isinstance(context.clock, (MonotonicClock, ScaledClock))
+    patience = SIMULATED_PATIENCE if context.simulated else 1.0
+    return LocoManBus(config, context.clock, patience=patience, threaded=in_real_time)
 
 
 def make_emulator(plant: JointPlant, node: Any, parameters: dict[str, Any]) -> Emulator:
