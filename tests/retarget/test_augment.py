@@ -106,8 +106,7 @@ def test_hands_go_where_the_box_went_and_feet_less_so() -> None:
     scaled = augmenter.scaled(variation)
     off = scaled.robot_objects[0].p_world_object - scaled.motion.objects[0].p_world_object
     result = augmenter(variation)
-    assert result.metrics["contact_share"] >= 0.95
-    assert result.metrics["paper_penetration_depth_m"] == 0.0
+    kept(result)
     hands = [result.keypoint_names.index(f"{side}_wrist") for side in ("left", "right")]
     grasp = 50
     way = (result.p_world_keypoint - augmenter.nominal.p_world_keypoint)[grasp]

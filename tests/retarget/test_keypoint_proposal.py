@@ -13,8 +13,10 @@ from robot_stack.retarget.keypoint_image import COLOURS, table_image
 from robot_stack.retarget.keypoint_proposal import Proposal, propose
 from robot_stack.retarget.keypoint_table import KEYPOINT_TABLES, KeypointTable
 from robot_stack.retarget.mjcf_robot import SPEED, spec_from_mjcf
+from robot_stack.retarget.retargeter import Retargeter
 from robot_stack.retarget.robot_limbs import LimbError
 from robot_stack.retarget.scene import Scene
+from robot_stack.retarget.synthetic import all_fours
 from robot_stack.sim.render import import_mujoco
 from robot_stack.sim.robots.locoman import LOCOMAN
 from robot_stack.sim.robots.model import compile_robot
@@ -80,6 +82,9 @@ def test_a_reference_go1_is_a_quadruped(tmp_path: Path) -> None:
     assert proposal.table.keypoints["right_ankle"].offset == pytest.approx((0.0, 0.0, -0.213))
     assert [g.radius_m for g in proposal.table.contacts] == [0.023] * 4
     assert spec.home_height_m == pytest.approx(0.288, abs=2e-3)  # its keyframe stands 18 mm lower, feet in the floor
+    made = all_fours(strides=1)
+    result = Retargeter(spec, proposal.table)(made.motion, made.scene)
+    assert result.accepted().all() and result.metrics["contact_share"] >= 0.95
 
 
 LEG = """<body name="{s}a" pos="0 {y} -.05"><joint name="{s}a1" axis="0 1 0"/><geom size=".04" mass="1"/>

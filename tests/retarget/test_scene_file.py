@@ -10,10 +10,14 @@ import pytest
 
 from robot_stack.retarget.height_field import HeightField
 from robot_stack.retarget.motion import ObjectMotion
+from robot_stack.retarget.retargeter import Retargeter
 from robot_stack.retarget.scene import Scene, SceneError, SceneObject
 from robot_stack.retarget.scene_file import follow, read_scene
+from robot_stack.retarget.synthetic import step_up
 from robot_stack.retarget.triangle_mesh import TriangleMesh, convex_parts
 from robot_stack.sim.render import import_mujoco
+from robot_stack.sim.robots.unitree_g1 import UNITREE_G1
+from tests.retarget.conftest import TABLE
 
 mujoco = import_mujoco()
 CLIMBS = Path(__file__).resolve().parents[2].parent / "shared" / "motions" / "climb"
@@ -232,3 +236,16 @@ def test_objects_map_affinely_and_stay_outward() -> None:
     assert np.abs(np.sum(there.normals * edges, axis=1)).max() < 1e-9
     with pytest.raises(SceneError, match="flattened or mirrored"):
         box.mapped(affine * (1, 1, -1, 1))
+
+
+def test_a_height_field_is_climbed_like_the_box_it_shows() -> None:
+    made = step_up()
+    x, y = np.arange(0.0, 1.3, 0.025), np.arange(-0.6, 0.61, 0.025)
+    top = (x > 0.349) & (x < 1.051) & (np.abs(y[:, None]) < 0.401)
+    field = HeightField(np.where(top, 0.2, 0.0), (0.025, 0.025), (0.0, -0.6))
+    terrain = Scene(tuple(field.pieces("terrain", above_m=1e-6)))
+    result = Retargeter(UNITREE_G1, TABLE)(made.motion, terrain)
+    assert result.accepted().all() and result.metrics["contact_share"] == 1.0
+    assert result.qpos[-1, 2] - result.qpos[0, 2] == pytest.approx(0.2 * result.scale, abs=0.03)
+    last = [c for c in result.contacts if c.stop == len(result)]
+    assert len(last) == 4 and all(c.surface.startswith("terrain") for c in last)
