@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import daqp
 import numpy as np
@@ -40,7 +40,8 @@ class FramePass:
     """
 
     def __init__(self, problem: Problem, rule: FrameRule = FrameRule()) -> None:
-        self.problem = problem
+        weights = replace(problem.weights, loose=problem.weights.loose_first)
+        self.problem = replace(problem, weights=weights)
         self.rule = rule
         self._held: np.ndarray | None = None
 

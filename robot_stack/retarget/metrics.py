@@ -45,9 +45,10 @@ def figures(problem: Problem, result: Retargeted, sweep: Sweep) -> dict[str, flo
     depth = off.penetration_m
     soles = problem.body.places(sweep, *problem.soles)
     touches = problem.touches
-    step = np.linalg.norm(np.diff(soles, axis=0), axis=2)
-    level = np.linalg.norm(np.diff(soles[..., :2], axis=0), axis=2)
-    stays = touches[1:] & touches[:-1] & (np.linalg.norm(np.diff(problem.normal, axis=0), axis=2) < 1e-9)
+    # Relative to the surface, which may move.
+    way = np.diff(soles - problem.on, axis=0)
+    step, level = np.linalg.norm(way, axis=2), np.linalg.norm(way[..., :2], axis=2)
+    stays = touches[1:] & touches[:-1]
     gap = np.abs(np.sum((soles - problem.on) * problem.normal, axis=2))
     wanted = problem.source_touches
     joints = result.qpos[:, 7:]

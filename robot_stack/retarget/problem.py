@@ -21,6 +21,12 @@ class Weights:
     posture: float = 5e-5
     """Squared distance of a joint from home [rad²]; settles what the keypoints leave open."""
 
+    loose: float = 20.0
+    """How many times that counts for joints that hardly move the mesh's points (wrists, ankle roll)."""
+
+    loose_first: float = 400.0
+    """Likewise in the first pass, which would else turn a hand until a joint is at its stop, and then jump."""
+
     step: float = 5e-3
     """First pass: squared step from the previous frame [rad², m²]."""
 
@@ -123,12 +129,12 @@ class Problem:
     def posture(self) -> np.ndarray:
         """Weight of each joint's distance from home, shape ``(nv - 6,)``.
 
-        More for joints that hardly move the mesh's points (wrists, ankle roll): the points do not settle them.
+        More for joints that hardly move the mesh's points: the points do not settle them.
         """
         sweep = self.body.sweep(self.body.home()[None], near=False)
         slopes = self.body.jacobians(sweep, self.keypoints[0], self.body.places(sweep, *self.keypoints))
         lever = np.sqrt(np.sum(slopes[0, :, :, 6:] ** 2, axis=(0, 1)))
-        return self.weights.posture * np.where(lever < SHORT_LEVER_M, 20.0, 1.0)
+        return self.weights.posture * np.where(lever < SHORT_LEVER_M, self.weights.loose, 1.0)
 
     def energy(self, places: np.ndarray, frames: slice = slice(None)) -> np.ndarray:
         """Mesh energy above its rest, of keypoints ``(frames, points, 3)``; shape ``(frames,)`` [m²]."""

@@ -17,7 +17,7 @@ from robot_stack.retarget.metrics import figures, shortcomings, violations
 from robot_stack.retarget.motion import Motion, MotionError
 from robot_stack.retarget.problem import Problem, Weights
 from robot_stack.retarget.result import ContactSegment, Retargeted
-from robot_stack.retarget.scaling import Scaled, scale_all
+from robot_stack.retarget.scaling import Scaled, scale_all, scale_limbs
 from robot_stack.retarget.scene import Scene
 from robot_stack.retarget.starts import starts
 from robot_stack.retarget.trajectory_pass import TrajectoryPass, TrajectoryRule
@@ -130,6 +130,13 @@ class Retargeter:
         touching = Touching(problem.touches, problem.normal, problem.on)
         return Anchors(scaled, segments, self.table.contacts, touching)
 
+    def scaled_by_limbs(self, motion: Motion, scene: Scene = EMPTY) -> Scaled:
+        """A motion with the robot's own bone lengths, to be given to a call instead of one factor for all."""
+        body = Body(self.spec, Scene(ground=False))
+        sweep = body.sweep(body.home()[None], near=False)
+        places = body.places(sweep, *body.points(tuple(self.table.keypoints[name] for name in self.table.names)))
+        return scale_limbs(motion, scene, self.table, dict(zip(self.table.names, places[0], strict=True)))
+
     def keypoint_names(self, motion: Motion) -> tuple[str, ...]:
         """Keypoints that source and robot have."""
         return tuple(name for name in self.table.names if name in motion.keypoint_names)
@@ -218,7 +225,7 @@ class Retargeter:
         between = body.between(qpos[:-1], qpos[1:]) / problem.dt
         qvel = np.concatenate([between[:1], 0.5 * (between[1:] + between[:-1]), between[-1:]])
         off = violations(problem, qpos, sweep)
-        notes = [*motion.notes, scaled.why]
+        notes = [*motion.notes, *self.table.unshared(motion.keypoint_names), scaled.why]
         let_go = int((problem.source_touches & np.logical_not(problem.touches)).any(axis=1).sum())
         if let_go:
             notes.append(f"contact points were let go early, or set down late, in {let_go} frames at the ends of stays")

@@ -97,7 +97,9 @@ def scale_all(motion: Motion, scene: Scene, table: KeypointTable, factor: float 
 def scale_limbs(motion: Motion, scene: Scene, table: KeypointTable, p_home: dict[str, np.ndarray]) -> Scaled:
     """A factor for every bone, from the pelvis outwards, so that the robot's own bones can reach all targets.
 
-    Steps keep the ratio of leg lengths. Contacts with objects would come apart: a scene with objects gets
+    The robot's proportions are taken instead of the person's: bones keep their directions, and the shape of the whole
+    does not. For the G1, whose shape is near a person's, one factor gives less mesh energy. Steps keep the ratio of leg
+    lengths. Contacts with objects would come apart: a scene with objects gets
     :func:`scale_all`, and says so.
 
     Args:
@@ -107,7 +109,8 @@ def scale_limbs(motion: Motion, scene: Scene, table: KeypointTable, p_home: dict
         p_home: the robot's keypoints in any posture, for its bones' lengths [m].
     """
     if scene.objects:
-        return scale_all(motion, scene, table)
+        whole = scale_all(motion, scene, table)
+        return replace(whole, why=f"{whole.why} (with a factor a bone, as was asked for, they would come apart)")
     have = [name for name in table.names if name in motion.keypoint_names]
     points = {name: motion.point(motion.keypoint_names[name]) for name in have}
     legs = [b for side in ("left", "right") for b in _bones(side, 0, have)]
