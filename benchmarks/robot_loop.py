@@ -180,7 +180,7 @@ class Timed(EmptyTicker):
         self.loop.tick(now_s, late_s)
 
 
-def jitter(seconds: float) -> list[Row]:
+def jitter(seconds: float, priority: int) -> list[Row]:
     """How late 500 Hz deadlines are met, by an empty loop and by the robot's, in turn."""
     clock = MonotonicClock()
     loop, _ = make_loop("panda", "panda/drawer", clock)
@@ -195,10 +195,12 @@ def jitter(seconds: float) -> list[Row]:
     arm(loop, driver, tick)
     empty, timed = EmptyTicker(), Timed(loop, driver)
     for ticker in (empty, timed, empty, timed):
-        thread = LoopThread(ticker, clock, 0.002)
+        thread = LoopThread(ticker, clock, 0.002, priority)
         thread.start()
         thread.call(lambda thread=thread: setattr(thread, "running", True), 10.0)
         time.sleep(seconds / 4)
+        for note in thread.notes:
+            print(note, file=sys.stderr)
         thread.end()
     return [
         {
@@ -240,7 +242,7 @@ def bare_node() -> None:
     sys.stdout.write(json.dumps(took[25:]) + "\n")
 
 
-def latency(seconds: float) -> list[Row]:
+def latency(seconds: float, priority: int) -> list[Row]:
     """From an observation's stamp to the arrival of its chunk, through the chain and between bare nodes."""
     from lifecycle_msgs.srv import ChangeState
     from rcl_interfaces.msg import Log  # noqa: F401 - loads the messages' library before the clock runs
@@ -255,7 +257,7 @@ def latency(seconds: float) -> list[Row]:
     os.environ.update(ros_environment(domain=domain, discovery="localhost"))
     folder = Path(tempfile.mkdtemp())
     parameters = {"robot": "panda", "task": "panda/drawer", "bus": "direct", "start": "here", "direct_servo_hz": 500.0}
-    parameters |= {"max_late_s": 5.0, "disarm_after_s": 30.0, "deadman_timeout_s": 5.0}
+    parameters |= {"max_late_s": 5.0, "disarm_after_s": 30.0, "deadman_timeout_s": 5.0, "priority": priority}
     (folder / "robot.yaml").write_text(json.dumps({"/panda/robot": {"ros__parameters": parameters}}))
     words = ["--ros-args", "-r", "__node:=robot", "-r", "__ns:=/panda", "--params-file", str(folder / "robot.yaml")]
     log = (folder / "robot.log").open("w")
@@ -321,12 +323,15 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=20.0, help="of each measurement")
+    parser.add_argument("--priority", type=int, default=0, help="of SCHED_FIFO, measured besides")
     parser.add_argument("--json", type=Path, help="write the rows there")
     arguments = parser.parse_args()
     rows: dict[str, Any] = {"load": os.getloadavg()[0], "shown": "median / 99 % / largest"}
     rows["tick"] = [tick_cost("panda", "panda/drawer", arguments.seconds / 2), tick_cost("g1", "g1/button", 4.0)]
-    rows["jitter"] = jitter(arguments.seconds)
-    rows["latency"] = latency(arguments.seconds)
+    rows["jitter"] = jitter(arguments.seconds, 0)
+    if arguments.priority:
+        rows["jitter, SCHED_FIFO"] = jitter(arguments.seconds, arguments.priority)
+    rows["latency"] = latency(arguments.seconds, arguments.priority)
     text = json.dumps(rows, indent=2)
     print(text)
     if arguments.json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import math
@@ -10,6 +11,7 @@ import queue
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from robot_stack.core.clock import Clock
@@ -117,6 +119,11 @@ class LoopThread:
             raise handed.error
         return handed.result
 
+    @property
+    def native_id(self) -> int:
+        """Of the thread, for the operating system."""
+        return self._thread.native_id or 0
+
     def end(self, timeout_s: float = 5.0) -> bool:
         """End the thread; whether it did within so many real seconds."""
         self._ending.set()
@@ -209,6 +216,27 @@ def prepare_thread(priority: int = 0, lock_memory: bool = True) -> tuple[str, ..
         except (OSError, AttributeError) as error:
             notes.append(f"SCHED_FIFO {priority} was not allowed ({error}); needs CAP_SYS_NICE or an rtprio limit")
     return tuple(notes)
+
+
+def raise_threads(priority: int, besides: int) -> tuple[str, ...]:
+    """Give every thread of this process a SCHED_FIFO priority, so that none is kept waiting with Python's lock in hand.
+
+    Args:
+        priority: below that of the loop; nothing is done below 1.
+        besides: native id of the loop's thread, which keeps its own.
+
+    Returns:
+        What was not allowed, in sentences.
+    """
+    try:
+        threads = [int(each.name) for each in Path("/proc/self/task").iterdir()] if priority >= 1 else []
+        for thread in threads:
+            if thread != besides:
+                with contextlib.suppress(ProcessLookupError):
+                    os.sched_setscheduler(thread, os.SCHED_FIFO, os.sched_param(priority))
+    except (OSError, AttributeError) as error:
+        return (f"the loop may have to wait for other threads of its process: SCHED_FIFO was not allowed ({error})",)
+    return ()
 
 
 def release_thread() -> None:

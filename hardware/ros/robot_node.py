@@ -16,7 +16,7 @@ from trajectory_msgs.msg import JointTrajectory
 from robot_stack.core.clock import Clock, MonotonicClock
 from robot_stack.core.errors import ConfigError
 from robot_stack.hardware.loop_reports import LoopStatus, Report
-from robot_stack.hardware.realtime import LoopThread
+from robot_stack.hardware.realtime import LoopThread, raise_threads
 from robot_stack.hardware.robot_loop import RobotLoop
 from robot_stack.hardware.robot_parts import RobotParts
 from robot_stack.hardware.ros import robot_messages as messages
@@ -98,7 +98,7 @@ class RobotNode(LifecycleNode):
         self._tracked = messages.TrackedReader(parts.senses.tracked_fields)
         loop.inputs.hear_estop(self._estop_pressed)
         self.loop, self.thread = loop, thread
-        for note in thread.notes:
+        for note in (*thread.notes, *raise_threads(self._priority - 1, thread.native_id)):
             self.get_logger().warning(note)
         return TransitionCallbackReturn.SUCCESS
 

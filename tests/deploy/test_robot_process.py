@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from robot_stack.core.embodiment import Embodiment
 from robot_stack.hardware.ros.environment import ros_environment
 from tests.deploy.ros_bench import DOMAIN, LONG_S, NAMESPACE, Bench
 
@@ -204,9 +203,9 @@ def test_parameters_are_checked(bench: Bench, operator: Operator, tmp_path: Path
     from rclpy.parameter import Parameter
 
     wrong = bench.start("robot_process", "robot", {"robot": "panda", "clock_speed": 0.5}, tmp_path)
+    misspelt = bench.start("robot_process", "robot", PANDA | {"robot": "pandda"}, tmp_path)
     assert wrong.wait(90) == 3
     assert "does not pass at another speed" in bench.said()
-    misspelt = bench.start("robot_process", "robot", PANDA | {"robot": "pandda"}, tmp_path)
     assert misspelt.wait(90) == 3
     assert "did you mean 'panda'" in bench.said()
 
@@ -226,17 +225,3 @@ def test_parameters_are_checked(bench: Bench, operator: Operator, tmp_path: Path
     robot.send_signal(signal.SIGTERM)
     assert robot.wait(30) == 0
     assert bench.heard["state"][-1].data == "UNCONFIGURED"
-
-
-def test_the_embodiment_is_the_simulated_robots(bench: Bench, operator: Operator, tmp_path: Path) -> None:
-    import json
-
-    from robot_stack.core.config_json import from_plain
-    from robot_stack.sim.robot_catalog import RobotWorldConfig, make_robot_world
-
-    bench.start("robot_process", "robot", PANDA, tmp_path)
-    assert operator.change(1)
-    message = bench.until(lambda: bench.heard["embodiment"], "the embodiment")[-1]
-    told = from_plain(Embodiment, json.loads(message.data))
-    world = make_robot_world(RobotWorldConfig(task="panda/drawer"))
-    assert told.fingerprint() == world.robot.embodiment.fingerprint()

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from robot_stack.core.clock import MonotonicClock, SimulatedClock
-from robot_stack.hardware.realtime import LoopThread, Pacer, prepare_thread, release_thread
+from robot_stack.hardware.realtime import LoopThread, Pacer, prepare_thread, raise_threads, release_thread
 
 
 @pytest.fixture(autouse=True)
@@ -92,6 +92,8 @@ def test_a_thread_that_hangs_is_told_to_whoever_waits() -> None:
 def test_what_the_system_does_not_allow_is_said() -> None:
     notes = prepare_thread(priority=200, lock_memory=False)  # there is no such priority
     assert any("SCHED_FIFO 200" in note for note in notes)
+    assert "SCHED_FIFO was not allowed" in raise_threads(200, 0)[0]
+    assert raise_threads(0, 0) == ()
     assert not gc.isenabled()
     release_thread()
     assert gc.isenabled()

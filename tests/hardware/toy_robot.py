@@ -171,6 +171,7 @@ class Rig:
             rest_action,
         )
         self.loop = RobotLoop(self.parts)
+        self.fingerprint = embodiment.fingerprint()
         self.begin_s, self.ticks, self.deadman, self.clock_s = 100.0, 0, False, 100.0
         self.late_s = 0.0
         self.bus.now_s = 100.0
@@ -240,7 +241,7 @@ class Rig:
             JOINTS,
             rows,
             np.arange(len(rows)) * PERIOD,
-            self.parts.embodiment.fingerprint(),
+            self.fingerprint,
         )
         return replace(made, **change)
 
