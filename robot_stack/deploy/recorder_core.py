@@ -75,6 +75,10 @@ class RecorderCore:
         settled_s = max(0.3, 2.0 * self.config.image_tolerance_s)
         frames = FrameMatcher(cameras, self.config.image_tolerance_s, kept=256)
         self.assembler = EpisodeAssembler(frames, round(settled_s * 1e9))
+        self._say(f"records into {self.config.dataset}, which holds {self.episodes} episodes")
+        if self.config.begin == "armed" and self._state == ARMED:
+            self._say("the robot was ARMED before the recorder was ready: this episode lacks its beginning")
+            self._begin(0, begun_late=True)
 
     def state(self, name: str) -> None:
         """The robot node's state changed."""
@@ -165,7 +169,7 @@ class RecorderCore:
         if self._writer.repaired.changed:
             self._say(f"the dataset was repaired: it now holds {self.episodes} episodes")
 
-    def _begin(self, from_ns: int) -> None:
+    def _begin(self, from_ns: int, *, begun_late: bool = False) -> None:
         assert self.assembler is not None and self.robot is not None
         if self._writer is None:
             self._open()
@@ -175,7 +179,8 @@ class RecorderCore:
         config = self.config
         facts = {"task": config.task, "driver": config.driver, "robot": self.robot.name, "code": code_revision()}
         begun = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds")
-        self._writer.begin(config.instruction, {**facts, "recorded": "over ROS", "begun": begun})
+        late = {"begun_late": True} if begun_late else {}
+        self._writer.begin(config.instruction, {**facts, "recorded": "over ROS", "begun": begun, **late})
         self.recording, self.problem = True, ""
 
     def _end_soon(self, why: str) -> None:

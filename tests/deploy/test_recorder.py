@@ -159,6 +159,17 @@ def test_an_episode_lasts_while_the_robot_is_armed(tmp_path: Path) -> None:
     assert data.episode(0).tasks == ("go",)
 
 
+def test_a_recorder_that_comes_late_records_the_rest_and_says_so(tmp_path: Path) -> None:
+    core = RecorderCore(RecorderConfig(dataset=str(tmp_path / "data"), shortest_s=0.1))
+    core.state("ARMED")
+    core.meet(ROBOT)
+    drive(core, 20)
+    core.close()
+    facts = facts_of(Dataset(tmp_path / "data"), 0)
+    assert facts["begun_late"] is True
+    assert facts["ticks"]["frames"] == 20
+
+
 def test_services_begin_end_discard_and_judge(tmp_path: Path) -> None:
     core = core_of(tmp_path, begin="service")
     core.state("ARMED")
