@@ -50,7 +50,7 @@ def try_as_ros_package(archive: Path, folder: Path) -> None:
     code = (
         "from ament_index_python import get_package_share_directory as share, get_package_prefix as prefix;"
         f"import pathlib, robot_stack; assert prefix('robot_stack') == {str(folder)!r};"
-        "files = sorted(f.name for f in pathlib.Path(share('robot_stack'), 'launch').iterdir());"
+        "files = sorted(f.name for f in pathlib.Path(share('robot_stack'), 'launch').glob('*.launch.py'));"
         "assert files == [f'{form}.launch.py' for form in ('collect', 'deploy', 'evaluate', 'replay')], files"
     )
     subprocess.run([str(python), "-P", "-c", code], check=True, cwd=folder, env=environment)

@@ -32,7 +32,7 @@ from robot_stack.hardware.ros.generate.compiler import MessageBuildError, compil
 from robot_stack.hardware.ros.generate.definitions import Definitions, definitions
 from robot_stack.hardware.ros.generate.prefixes import ros_prefixes, share_of
 
-BUILDER = 1
+BUILDER = 2
 """Counts changes of how packages are built: folders of earlier builders are not used."""
 
 _LOAD = threading.Lock()
