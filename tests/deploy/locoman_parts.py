@@ -70,6 +70,8 @@ class Led:
         )
         self.parts = assemble(settings, self.clock)
         self.stamp_ns: int | None = None
+        self.vector = np.zeros(0)
+        self.every = 0.1
         self.loop = RobotLoop(self.parts, self._hear)
         self.action: Callable[[], np.ndarray] | None = None
         self.deadman = True
@@ -108,11 +110,11 @@ class Led:
 
     def _hear(self, report: object) -> None:
         if isinstance(report, Observed):
-            self.stamp_ns = report.stamp_ns
+            self.stamp_ns, self.vector = report.stamp_ns, report.vector
 
     def _offer(self, now: float) -> None:
-        """Every tenth of a second a chunk of half a second."""
-        if self.action is None or self.stamp_ns is None or now - self._offered < 0.1 - 1e-9:
+        """Every so often a chunk of half a second."""
+        if self.action is None or self.stamp_ns is None or now - self._offered < self.every - 1e-9:
             return
         self._offered = now
         embodiment, actions = self.parts.embodiment, np.tile(self.action(), (25, 1))

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from robot_stack.core.errors import UnknownNameError
+from robot_stack.core.observation import Observation
 from robot_stack.deploy.deployment import deployment
 from robot_stack.deploy.robots import locoman
 from robot_stack.hardware.state_machine import Event, State
 from robot_stack.sim.control.locoman.controller import LocoManController
+from robot_stack.sim.operators.locoman_press import make
 from tests.deploy.locoman_parts import Led, led
 
 LYING_M, STANDING_M = 0.08, 0.24
@@ -99,6 +103,25 @@ def test_whole_body_control_by_its_own_odometry(tmp_path: Path) -> None:
         robot.go(1.0)
         np.testing.assert_allclose(_hand(robot) - before, moved, atol=0.02)  # balance is kept without a driver
         assert _height(robot) > STANDING_M
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1])
+def test_it_stands_up_walks_to_the_post_and_presses_the_button(tmp_path: Path, seed: int) -> None:
+    """The scripted operator, which knows observations alone, through chunks, loop, packets and bytes."""
+    with led(tmp_path, "whole_body", "tracked", "locoman/press") as robot:
+        robot.body.reset(seed)
+        robot.engage()
+        robot.go(0.3)
+        robot.ask(Event.READY, State.HOLD)
+        robot.ask(Event.ARM, State.ARMED)
+        world: Any = SimpleNamespace(robot=SimpleNamespace(embodiment=robot.parts.embodiment))
+        operator = make(world)
+        operator.reset("", seed)
+        robot.every = 1.0 / robot.parts.embodiment.control_hz
+        robot.action = lambda: operator.act([Observation(robot.vector, {}, 0.0, 0)]).actions[0]
+        assert robot.go(24.0, lambda: robot.plant.score()[1]), robot.loop.status(robot.clock.now())
+        assert robot.loop.state is State.ARMED
 
 
 def _hand(robot: Led) -> np.ndarray:
