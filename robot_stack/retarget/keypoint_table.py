@@ -122,8 +122,9 @@ def _g1() -> KeypointTable:
 def _locoman() -> KeypointTable:
     """A person's legs are its rear legs and a person's arms its front legs: hands and feet are the four feet.
 
-    Shoulders and hips lie at the hip joints, elbows and knees at the calves' joints. Motions on all fours suit it;
-    upright ones come out with slack, and say so.
+    Shoulders and hips lie at the hip joints, elbows at the front calves' joints. A person's knees bend forwards and its
+    rear ones backwards, so that these are no keypoints: with them the trunk tilts. Its legs and trunk are about two
+    thirds of a person's arms and trunk. Motions on all fours suit it; upright ones come out with slack, and say so.
     """
     keypoints: dict[str, BodyPoint] = {"pelvis": BodyPoint("trunk", (-0.16, 0.0, 0.0))}
     contacts: list[ContactGroup] = []
@@ -134,9 +135,11 @@ def _locoman() -> KeypointTable:
         ("3_RR", "right_hip", "right_knee", "right_ankle"),
     ):
         foot = BodyPoint(f"{prefix}_calf", (0.0, 0.0, -0.213))
-        keypoints |= {root: BodyPoint(f"{prefix}_thigh"), middle: BodyPoint(f"{prefix}_calf"), tip: foot}
+        keypoints |= {root: BodyPoint(f"{prefix}_thigh"), tip: foot}
+        if middle.endswith("elbow"):
+            keypoints[middle] = BodyPoint(f"{prefix}_calf")
         contacts.append(ContactGroup(prefix, tip, (foot,), radius_m=0.02))
-    return KeypointTable(keypoints, tuple(contacts), height_m=0.75)
+    return KeypointTable(keypoints, tuple(contacts), height_m=1.15)
 
 
 KEYPOINT_TABLES: dict[str, KeypointTable] = {"unitree_g1": _g1(), "locoman": _locoman()}

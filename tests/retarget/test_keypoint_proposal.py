@@ -54,14 +54,16 @@ def reference(tmp_path: Path, folder: str, file: str) -> RobotSpec:
 def test_our_robots_get_the_tables_that_hands_made(spec: RobotSpec) -> None:
     proposal, by_hand = propose(compile_robot(spec)), KEYPOINT_TABLES[spec.name]
     ours, theirs = places(spec, proposal.table), places(spec, by_hand)
-    assert ours.keys() == theirs.keys()
+    # Hands left out a quadruped's rear knees, which bend the other way, and took a size that suits its trunk too.
+    extra = {"left_knee", "right_knee"} if spec is LOCOMAN else set()
+    assert ours.keys() - theirs.keys() == extra and theirs.keys() <= ours.keys()
     for name, place in theirs.items():
         assert np.linalg.norm(ours[name] - place) < 0.03, name
     assert {line.name: line.confidence for line in proposal.keypoints} == dict.fromkeys(proposal.table.names, 1.0)
     # The same points touch, and at the same height.
     points = sorted((p.body, p.offset, g.radius_m) for g in proposal.table.contacts for p in g.points if g.radius_m)
     assert points == sorted((p.body, p.offset, g.radius_m) for g in by_hand.contacts for p in g.points if g.radius_m)
-    assert proposal.table.height_m == pytest.approx(by_hand.height_m, rel=0.13)
+    assert proposal.table.height_m == pytest.approx(0.75 if spec is LOCOMAN else by_hand.height_m, rel=0.13)
 
 
 def test_a_reference_g1_gets_the_same_bodies(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def test_what_is_not_shared_is_said() -> None:
     g1, locoman = KEYPOINT_TABLES["unitree_g1"], KEYPOINT_TABLES["locoman"]
     assert g1.unshared(KEYPOINTS) == ()
     (note,) = locoman.unshared(KEYPOINTS)
-    assert note == "the robot has no left_toe, right_toe: left out of the mesh"
+    assert note == "the robot has no left_knee, left_toe, right_knee, right_toe: left out of the mesh"
     notes = g1.unshared(name for name in KEYPOINTS if name not in ("left_toe", "right_wrist"))
     assert notes[0] == "the source has no left_toe, right_wrist: left out of the mesh"
     assert notes[1].startswith("contacts of left_toe, right_hand cannot be found")
