@@ -148,7 +148,8 @@ class OperatorLink:
     def _look(self) -> None:
         """What passes with time: ages, rates, the lifecycle."""
         self.known.status_age_s = time.monotonic() - self._status_s
-        self.known.observation_hz, self.known.chunk_hz = self._observations.hz(), self._chunks.hz()
+        pace = self._config.clock_speed
+        self.known.observation_hz, self.known.chunk_hz = self._observations.hz() / pace, self._chunks.hz() / pace
         if self._asking is not None and not self._asking.done():
             return
         if self._asking is not None:

@@ -68,10 +68,10 @@ class Known:
     """What the deadman switch is."""
 
     observation_hz: float = 0.0
-    """Observations a second of real time [Hz]."""
+    """Observations a second of robot time [Hz]."""
 
     chunk_hz: float = 0.0
-    """Action chunks a second of real time [Hz]."""
+    """Action chunks a second of robot time [Hz]."""
 
     answer: str = ""
     """The last answer to a request."""
