@@ -41,7 +41,7 @@ class SourceArgs:
     """Axis that points up in the file: x, y, z, -x, -y, -z."""
 
     unit: str = ""
-    """Unit of lengths: m, cm, mm, inch, or metres a unit."""
+    """Unit of lengths: m, cm, mm, inch, cmu (an inch over 0.45), or metres a unit."""
 
     fps: float = 0.0
     """Frames a second of the file."""

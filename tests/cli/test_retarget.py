@@ -171,7 +171,7 @@ BAD = {
     "short": (lambda: KNOWN[:5], [], "too short"),
     "long gap": (lambda: _gap(KNOWN[:60]), [], "gap that is too long"),
     "all gone": (lambda: np.full((40, 15, 3), np.nan), [], "no joint is known"),
-    "wrong unit": (lambda: KNOWN[:40] * 7, [], "fit no unit"),
+    "wrong unit": (lambda: KNOWN[:40] * 5, [], "fit no unit"),
     "wrong shape": (lambda: KNOWN[:40, :, :2], [], "wrong shape"),
     "few joints": (lambda: KNOWN[:40], [f"{k}=" for k in KEYPOINTS[:12]], "too few keypoints"),
     "unknown skeleton": (lambda: KNOWN[:40], ["--skeleton", "smplxx"], "did you mean"),

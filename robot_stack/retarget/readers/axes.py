@@ -9,10 +9,18 @@ import numpy as np
 
 from robot_stack.retarget.skeletons import Skeleton, Up
 
-UNITS: dict[str, float] = {"m": 1.0, "dm": 0.1, "cm": 0.01, "mm": 0.001, "inch": 0.0254, "foot": 0.3048}
-"""Metres in each."""
+UNITS: dict[str, float] = {
+    "m": 1.0,
+    "dm": 0.1,
+    "cm": 0.01,
+    "mm": 0.001,
+    "inch": 0.0254,
+    "foot": 0.3048,
+    "cmu": 0.0254 / 0.45,
+}
+"""Metres in each; CMU's unit, also that of BVH files made from its ASF, is an inch over 0.45."""
 
-_GUESSED = ("m", "cm", "mm", "inch")
+_GUESSED = ("m", "cm", "mm", "inch", "cmu")
 """Units that files really have; the others must be said."""
 
 USUAL_LEG_M = 0.85

@@ -32,7 +32,7 @@ class ReadOptions:
     """The axis that points up: x, y, z, -x, -y, -z."""
 
     unit: str = ""
-    """Of lengths: m, cm, mm, inch; or a number, metres a unit."""
+    """Of lengths: m, cm, mm, inch, cmu; or a number, metres a unit."""
 
     fps: float = 0.0
     """Frames a second [1/s]; 0 for what the file says."""
@@ -201,8 +201,8 @@ def _metres(raw: RawMotion, mapping: dict[str, str], wanted: str, notes: list[st
             "the lengths of the body fit no unit",
             where=raw.source,
             got=f"a leg of {leg:.4g}",
-            expected="about 0.8 in m, 80 in cm, 800 in mm, 31 in inch",
-            remedy="give the metres in a unit, e.g. --unit 0.056444 for CMU; or the skeleton if it is another one",
+            expected="about 0.85 in m, 85 in cm, 850 in mm, 33 in inch, 15 in CMU's unit",
+            remedy="give the metres in a unit, e.g. --unit 0.1; or the skeleton if it is another one (--skeleton)",
         )
     if unit != "m":
         notes.append(f"lengths were taken as {unit}: a leg is {leg:.4g} long")

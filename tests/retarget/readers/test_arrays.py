@@ -47,11 +47,13 @@ def test_the_skeleton_is_told_from_its_bones(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("up", TO_Z_UP)
-@pytest.mark.parametrize(("unit", "metres"), [("m", 1.0), ("cm", 0.01), ("mm", 0.001), ("inch", 0.0254)])
+@pytest.mark.parametrize(
+    ("unit", "metres"), [("m", 1.0), ("cm", 0.01), ("mm", 0.001), ("inch", 0.0254), ("cmu", 0.056444)]
+)
 def test_axes_and_unit_are_told_from_the_body(up: str, unit: str, metres: float, tmp_path: Path) -> None:
     turned = WALK @ TO_Z_UP[up] / metres  # pyright: ignore[reportArgumentType]
     motion = read_motion(saved(tmp_path / "m.npz", positions=turned, names=KEYPOINTS, fps=30.0))
-    assert np.abs(motion.keypoints() - WALK).max() < 1e-9
+    assert np.abs(motion.keypoints() - WALK).max() < 1e-4
     assert motion.height_m == pytest.approx(LEG_M / 0.47, rel=1e-3)
     assert any("points up" in n for n in motion.notes) == (up != "z")
     assert any(f"taken as {unit}" in n for n in motion.notes) == (unit != "m")
@@ -133,7 +135,7 @@ def test_objects_come_along_and_turn_with_the_axes(tmp_path: Path) -> None:
         ({"positions": WALK}, {"skeleton": "smplx"}, "does not have the joints"),
         ({"positions": WALK, "names": ["a"] * 3}, {}, "another number of joints"),
         ({"positions": WALK.astype("S8")}, {}, "must be numbers"),
-        ({"positions": WALK * 7, "names": KEYPOINTS, "fps": 30}, {}, "fit no unit"),
+        ({"positions": WALK * 5, "names": KEYPOINTS, "fps": 30}, {}, "fit no unit"),
         ({"positions": WALK, "names": KEYPOINTS, "fps": -1.0}, {}, "fps must be positive"),
         ({"poses_or_so": WALK}, {}, "no motion that is known"),
     ],
