@@ -99,6 +99,9 @@ def run(name: str, make: Callable[[Any], Closeable], arguments: Sequence[str] | 
         return 0
     running: Closeable | None = None
     try:
+        # rclpy ends the spinning at SIGINT and SIGTERM alike. Python's own way, an exception in the middle of whatever
+        # a callback is doing, would cut a commit in two.
+        signal.signal(signal.SIGINT, lambda number, frame: None)
         rclpy.init(args=[sys.argv[0], *(sys.argv[1:] if arguments is None else arguments)])
         node = rclpy.create_node(name)
         executor = SingleThreadedExecutor()
