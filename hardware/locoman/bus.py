@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -41,6 +42,9 @@ FALLING_DAMPING = 4.0
 
 HEARD_WITHIN_S, LIMP_S = 2.0, 0.4
 """How long the first state may take, and how long the legs are told to be limp before they are believed [s]."""
+
+LISTENING_S = 0.05
+"""A robot that is not engaged is asked so often [s]."""
 
 FOREIGN_TORQUE = 2.5
 """A motor that is told to be limp and shows more is driven by somebody else [N·m]."""
@@ -111,6 +115,9 @@ class LocoManBus:
         self._power = PowerGuard(config.legs.power_level, 1.0 / config.servo_hz)
         self._report = LegReport(config.legs)
         self._slow = ""
+        self._engaged = False
+        self._fresh = True
+        self._asked_s = -math.inf
         self._held = np.zeros(len(joint_map.SERVOS))
         gains = np.array(config.servos.p_gain) * STIFFNESS_PER_P
         self._stiffness = joint_map.joints_of(np.ones(MOTORS), gains)
@@ -145,14 +152,22 @@ class LocoManBus:
         line = self._line
         assert line is not None
         self._power.forget()
+        self._fresh = False
         self._stop_servos()
         self._limp_legs()
         servos = ServoThread(line, self.config.servos, self._clock, threaded=self._threaded)
         servos.start()
         self._held, self._state, self._servos = servos.state.angle.copy(), None, servos
+        self._engaged = True
 
     def read(self) -> BusState | None:
-        """The newest state."""
+        """The newest state.
+
+        A robot that was not engaged yet is listened to: its servos are asked, and its legs are told to be limp now and
+        then, since a Go1 answers only who sends; not if it shows that somebody else drives it.
+        """
+        if self._fresh:
+            self._listen()
         servos = self._servos
         legs = self._hear()
         if servos is None or self._leg_state is None:
@@ -166,7 +181,7 @@ class LocoManBus:
     def write(self, command: JointCommand) -> None:
         """Send one command."""
         legs, servos = self._legs, self._servos
-        if legs is None or servos is None:
+        if legs is None or servos is None or not self._engaged:
             raise BusError("LocoMan is not engaged", remedy="engage it first")
         told = _leg_command(command)
         if self._power.tripped:
@@ -179,9 +194,9 @@ class LocoManBus:
     def release(self) -> None:
         """Legs give in slowly, manipulators hold with little current."""
         legs, servos = self._legs, self._servos
-        if servos is not None:
+        if servos is not None and self._engaged:
             servos.tell(ServoGoals(self._held, np.zeros(len(joint_map.SERVOS), dtype=bool)))
-        if legs is not None:
+        if legs is not None and self._engaged:
             with contextlib.suppress(BusError):
                 for _ in range(20):  # packets get lost
                     legs.send(_damp())
@@ -197,6 +212,20 @@ class LocoManBus:
         if self._line is not None:
             self._line.close()
         self._legs = self._line = self._state = self._leg_state = None
+        self._fresh = True
+
+    def _listen(self) -> None:
+        """See :meth:`read`."""
+        if self._legs is None or self._line is None:
+            return
+        if self._servos is None:
+            servos = ServoThread(self._line, self.config.servos, self._clock, threaded=self._threaded)
+            servos.listen()
+            self._servos = servos
+        if self._clock.now() - self._asked_s >= LISTENING_S:
+            self._refuse_foreign()
+            self._legs.send(limp())
+            self._asked_s = self._clock.now()
 
     def _limp_legs(self) -> None:
         """Tell the legs to be limp until it is certain that they hear us and nobody else."""
@@ -220,6 +249,15 @@ class LocoManBus:
                         "silent, try the other checksum ('masked')",
                     )
             self._clock.sleep_until(self._clock.now() + period_s)
+        self._refuse_foreign()
+        wrong = self._report.faults(self._leg_state)
+        if wrong:
+            raise BusError("the Go1 must not be driven", got="; ".join(wrong))
+
+    def _refuse_foreign(self) -> None:
+        """Raise where the legs, told to be limp, show that somebody else drives them."""
+        if self._leg_state is None:
+            return
         strongest = float(np.abs(self._leg_state.torque).max())
         if strongest > FOREIGN_TORQUE:
             raise BusError(
@@ -227,9 +265,6 @@ class LocoManBus:
                 got=f"a motor that was told to be limp shows {strongest:.1f} N·m",
                 remedy="end its walking program: low-level mode by L2+A, L2+A, L2+B, L1+L2+start on its remote control",
             )
-        wrong = self._report.faults(self._leg_state)
-        if wrong:
-            raise BusError("the Go1 must not be driven", got="; ".join(wrong))
 
     def _hear(self) -> LegState | None:
         """The newest state of the legs, if there is a new one."""
@@ -277,6 +312,7 @@ class LocoManBus:
         return {} if self._legs is None else self._legs.counters()
 
     def _stop_servos(self) -> None:
+        self._engaged = False
         if self._servos is not None:
             self._servos.stop()
         self._servos = None

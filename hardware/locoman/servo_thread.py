@@ -112,6 +112,7 @@ class ServoThread:
         self.stop()
         line, config = self._line, self._config
         line.require(SERVOS, table.XC330_T288)
+        self._faults, self._goals = {}, None
         for index, servo in enumerate(SERVOS):
             if line.read(servo, table.HARDWARE_ERROR):
                 self._reboot(servo)
@@ -123,15 +124,28 @@ class ServoThread:
             line.write(servo, table.POSITION_I, 0)
             line.write(servo, table.POSITION_D, config.d_gain[index])
             line.write(servo, table.GOAL_CURRENT, config.slack_current_ma)
-        present = self._ask_all()
-        self._latest = self._state_of(present)
+        self._latest = self._state_of(self._ask_all())
         self._sent = self._latest.angle.copy()
         self._goals = ServoGoals(self._sent.copy(), np.zeros(len(SERVOS), dtype=bool))
         self._current = dict.fromkeys(SERVOS, config.slack_current_ma)
-        self._unanswered = dict.fromkeys(ARM_SERVOS, 0)
-        self._faults, self.rounds = {}, 0
         for servo in SERVOS:  # the servo itself takes where it stands as its goal when its torque goes on
             line.write(servo, table.TORQUE_ENABLE, 1)
+        self._begin()
+
+    def listen(self) -> None:
+        """Only ask, from now on; nothing is set.
+
+        Raises:
+            BusError: if a servo is missing or of another model.
+        """
+        self.stop()
+        self._line.require(SERVOS, table.XC330_T288)
+        self._faults, self._goals = {}, None
+        self._latest = self._state_of(self._ask_all())
+        self._begin()
+
+    def _begin(self) -> None:
+        self._unanswered, self.rounds = dict.fromkeys(ARM_SERVOS, 0), 0
         self._stop.clear()
         self._due_s = self._clock.now()
         if self._threaded:

@@ -36,6 +36,25 @@ def test_engaging_moves_nothing(tmp_path: Path) -> None:
         assert state.readings["battery_percent"] == 100.0
 
 
+def test_a_robot_that_is_not_engaged_is_listened_to(tmp_path: Path) -> None:
+    with linked(config(tmp_path)) as (bus, body):
+        bus.open()
+        state = until(bus, lambda state: True)
+        np.testing.assert_allclose(state.joint_position, STAND, atol=2e-3)
+        later = until(bus, lambda s: s.sequence > state.sequence + 50)
+        assert later.faults == () and later.readings["servo_reads_lost"] == 0.0
+        assert not body.told.stiffness.any() and not body.told.damping.any()
+        assert not any(servo.goal.torque for servo in body.emulated.line.servos.values())
+        with pytest.raises(BusError, match="not engaged"):
+            bus.write(hold(STAND))
+        body.emulated.go1.faults.foreign_torque = 6.0
+        with pytest.raises(BusError, match="somebody else drives"):
+            until(bus, lambda state: False)
+        heard = body.emulated.go1.heard.commands
+        time.sleep(0.2)
+        assert body.emulated.go1.heard.commands == heard  # it is left alone then
+
+
 def test_joints_go_where_they_are_told(tmp_path: Path) -> None:
     goal = STAND + 0.2 * np.sin(np.arange(JOINTS))
     goal[[19, 21]] = goal[[18, 20]]
