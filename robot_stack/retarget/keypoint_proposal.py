@@ -16,16 +16,22 @@ _WORDS = {
     "pelvis": ("pelvis", "trunk", "base", "torso", "hips", "waist"),
     "hip": ("hip", "thigh", "upleg"),
     "knee": ("knee", "calf", "shin", "shank"),
-    "ankle": ("ankle", "foot", "calf", "toe"),
+    "ankle": ("ankle", "foot", "calf", "shin", "toe"),
     "toe": ("ankle", "foot", "toe"),
-    "shoulder": ("shoulder", "hip", "thigh", "upperarm"),
-    "elbow": ("elbow", "forearm", "calf", "knee"),
-    "wrist": ("wrist", "hand", "palm", "gripper", "calf", "foot"),
+    "shoulder": ("shoulder", "upper_arm", "upperarm", "hip", "thigh"),
+    "elbow": ("elbow", "forearm", "lower_arm", "calf", "knee"),
+    "wrist": ("wrist", "hand", "palm", "gripper", "lower_arm", "forearm", "calf", "foot"),
 }
 """Words in names of bodies and joints that confirm a keypoint; a quadruped's front legs are its arms."""
 
 _LEG_SHARE = 0.53
 """Length of a person's leg over the height (Winter's table)."""
+
+_ARM_AND_TRUNK_SHARE = 0.61
+"""Length of a person's arm and trunk over the height, likewise: what a person on all fours stands on."""
+
+_BENT = 0.85
+"""A quadruped is taken for so much smaller than its straight legs: they are bent when it stands, and stay able to."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +143,10 @@ class _Proposer:
         places = anatomy.places
         chain = f"joint {k // 2 + 1} of {k} before the {middle}"
         self._places[f"{side}_{root}"] = (first, places[first], [chain])
-        self._places[f"{side}_{middle}"] = (joint, places[joint], ["farthest from both ends of the limb"])
+        if not arm and self._backwards(places[first], places[joint], limb.tip_base):
+            self._notes.append(f"the {side} knee bends backwards, a person's forwards: it is left out")
+        else:
+            self._places[f"{side}_{middle}"] = (joint, places[joint], ["farthest from both ends of the limb"])
         if limb.foot and not limb.jointed_end(places):
             self._places[f"{side}_{end}"] = (last, limb.tip_base, ["lowest geom of a leg without ankle"])
             radius = self._radius(last)
@@ -150,6 +159,8 @@ class _Proposer:
             self._groups.append((group, [f"ball of {radius:.3f} m"]))
         elif limb.foot:
             self._foot(limb, last)
+        elif last == joint:
+            self._fist(side, last)
         else:
             self._hand(limb, last)
 
@@ -205,6 +216,18 @@ class _Proposer:
         group = ContactGroup(f"{side}_hand", f"{side}_wrist", (self._point(last, palm),), clearance)
         self._groups.append((group, ["middle of the hand's geoms, held at half their thickness"]))
 
+    def _fist(self, side: str, last: int) -> None:
+        """The end of an arm without wrist."""
+        found = self._anatomy.far(last)
+        if found is None:
+            self._notes.append(f"{side} arm: neither wrist nor geoms, so that its end is left out")
+            return
+        place, half = found
+        self._places[f"{side}_wrist"] = (last, place, ["farthest geom of an arm without wrist"])
+        clearance = float(np.clip(half, 0.01, 0.08))
+        group = ContactGroup(f"{side}_hand", f"{side}_wrist", (self._point(last, place),), round(clearance, 4))
+        self._groups.append((group, ["its middle, held at half its thickness"]))
+
     def _pelvis(self) -> None:
         hips = [self._places[f"{side}_hip"][1] for side in ("left", "right") if f"{side}_hip" in self._places]
         middle = np.mean(hips, axis=0) if hips else np.zeros(3)
@@ -212,24 +235,37 @@ class _Proposer:
         why = "between the hind legs" if self._four else "half-way from the base's frame to the middle of the hips"
         self._places["pelvis"] = (self._robot.root, share * middle, [why])
 
+    @staticmethod
+    def _backwards(hip: np.ndarray, knee: np.ndarray, tip: np.ndarray) -> bool:
+        """Whether a knee lies behind the line from hip to foot by more than a tenth of their distance."""
+        way = tip - hip
+        ahead = knee[0] - (hip[0] + way[0] * (knee[2] - hip[2]) / min(way[2], -1e-6))
+        return bool(ahead < -0.1 * np.linalg.norm(way))
+
     def _height(self, feet: list[Limb]) -> float:
-        """Of a biped whose head is in the model, legs and what is above the hips; else by the legs alone."""
-        anatomy, lengths, hips = self._anatomy, [], []
+        """The height of a person with limbs as long; of a biped with a head, its own."""
+        places, legs = self._anatomy.places, []
         for limb in feet:
-            if f"{limb.side}_hip" not in self._places or (self._four and limb in feet[:2]):
-                continue
-            points = [self._places[f"{limb.side}_{n}"][1] for n in ("hip", "knee", "ankle")]
-            down = points[-1][2] - anatomy.lowest(limb.bodies[-1])
-            lengths.append(sum(np.linalg.norm(b - a) for a, b in pairwise(points)) + down)
-            hips.append(points[0][2])
-        leg, share = float(np.mean(lengths)), _LEG_SHARE
-        trunk = {b for limb in self._limbs for b in limb.bodies}
-        above = anatomy.top(trunk) - float(np.mean(hips))
-        if not self._four and 0.7 < above / (leg / share - leg) < 1.5:
+            joints = [places[limb.bodies[k]] for k in (limb.middle(places) // 2, limb.middle(places), -1)]
+            ends = [*joints[:2], joints[2] if limb.jointed_end(places) else limb.tip_base]
+            down = ends[-1][2] - self._anatomy.lowest(limb.bodies[-1])
+            legs.append(sum(float(np.linalg.norm(b - a)) for a, b in pairwise(ends)) + float(down))
+        leg = float(np.mean(legs))
+        hips = [place for name, (_, place, _) in self._places.items() if name.endswith("_hip")]
+        if self._four:
+            shoulders = [place for name, (_, place, _) in self._places.items() if name.endswith("_shoulder")]
+            trunk = float(np.linalg.norm(np.mean(shoulders, axis=0) - np.mean(hips, axis=0))) if shoulders else 0.0
+            self._notes.append(
+                f"height: legs of {leg:.2f} m and a trunk of {trunk:.2f} m, as a person's arms and trunk"
+            )
+            return round(_BENT * (leg + trunk) / _ARM_AND_TRUNK_SHARE, 3)
+        limbs = {b for limb in self._limbs for b in limb.bodies}
+        above = self._anatomy.top(limbs) - float(np.mean([hip[2] for hip in hips])) if hips else 0.0
+        if 0.7 < above / (leg / _LEG_SHARE - leg) < 1.5:
             self._notes.append(f"height: legs of {leg:.2f} m, and {above:.2f} m from the hips to the top of the head")
             return round(leg + above, 3)
-        self._notes.append(f"height: legs of {leg:.2f} m over a person's share of {share}")
-        return round(leg / share, 3)
+        self._notes.append(f"height: legs of {leg:.2f} m over a person's share of {_LEG_SHARE}")
+        return round(leg / _LEG_SHARE, 3)
 
     def _line(self, name: str) -> ProposedLine:
         body, place, reasons = self._places[name]

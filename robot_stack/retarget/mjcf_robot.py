@@ -62,6 +62,10 @@ def spec_from_mjcf(
             where=path,
             got=f"ball joints {', '.join(balls)}" if balls else "no joints but the base's",
         )
+    nameless = [str(model.body(int(model.jnt_bodyid[j])).name) or "?" for j in others if not model.joint(j).name]
+    if nameless or not model.body(root).name:
+        what = f"joints of {', '.join(nameless)}" if nameless else "the base"
+        raise ConfigError("an MJCF to retarget to needs a name for the base and every joint", where=path, got=what)
     joints = tuple(_joint(model, j, qpos, speeds or {}) for j in others)
     spec = RobotSpec(
         name=name or _name(path),

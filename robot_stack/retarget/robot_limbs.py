@@ -14,7 +14,7 @@ LOW_M = 0.03
 """Bodies that reach within this of the lowest point are feet [m]."""
 
 LEAST_JOINTS = 3
-"""A limb has at least as many."""
+"""A limb has at least as many, on two bodies or more."""
 
 
 class LimbError(RobotStackError):
@@ -47,6 +47,8 @@ class Limb:
             places: of all bodies, shape ``(bodies, 3)`` [m].
         """
         joints = places[list(self.bodies)]
+        if len(joints) == 2:
+            return 1
         end = joints[-1] if self.jointed_end(places) else self.tip_base
         reach = np.minimum(np.linalg.norm(joints - joints[0], axis=1), np.linalg.norm(joints - end, axis=1))
         return int(np.argmax(reach))
@@ -146,7 +148,7 @@ class Anatomy:
             raise LimbError("a robot has no joints", where=self.name(self.root))
         low = {b: self.lowest(b) for b in self.jointed}
         floor = min(low.values())
-        feet = [b for b in self.jointed if low[b] < floor + LOW_M and len(self._chain(b)) >= LEAST_JOINTS]
+        feet = [b for b in self.jointed if low[b] < floor + LOW_M and self._long(self._chain(b))]
         feet = [b for b in feet if not any(other != b and b in self._chain(other) for other in feet)]
         sides = [self._side(b) for b in feet]
         if len(feet) not in (2, 4) or sides.count("left") != sides.count("right"):
@@ -171,7 +173,7 @@ class Anatomy:
             # Trunk and waist belong to both sides, arms do not.
             own = [b for b in chain if b not in legs and abs(self.places[b, 1]) > 0.02]
             parts = [b for b in own[:-1] if len(self._children(b)) > 1]
-            if len(own) < LEAST_JOINTS or parts or set(chain) & legs:
+            if not self._long(own) or parts or set(chain) & legs:
                 continue
             side = self._side(body)
             if side not in best or len(chain) > len(self._chain(best[side])):
@@ -189,6 +191,18 @@ class Anatomy:
             span = self.spans(end)
             tip = self.places[end] if span is None else np.mean(span, axis=0)
         return Limb(self._side(end), bodies, foot, self.places[bodies[0]], tip)
+
+    def far(self, body: int) -> tuple[np.ndarray, float] | None:
+        """Middle of a body's geom that is farthest from its joint, and half the geom's thickness [m]."""
+        spans = [self.span(g) for g in self.geoms(body)]
+        if not spans:
+            return None
+        low, high = max(spans, key=lambda s: float(np.linalg.norm(np.mean(s, axis=0) - self.places[body])))
+        return 0.5 * (low + high), 0.5 * float((high - low).min())
+
+    def _long(self, chain: list[int]) -> bool:
+        """Whether a chain of bodies has enough joints for a limb."""
+        return len(chain) > 1 and sum(int(self.model.body_jntnum[b]) for b in chain) >= LEAST_JOINTS
 
     def _side(self, body: int) -> str:
         return "left" if self.places[body, 1] > 0 else "right"
