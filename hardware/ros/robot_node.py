@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -30,6 +31,9 @@ ANSWER_S = 3.0
 ENGAGE_S = 120.0
 """A robot's own start-up takes no longer than this in real time."""
 
+SETTLE_S = 2.0
+"""A node that was just started gives others so much real time to be discovered before it takes a robot."""
+
 STATUS_HZ = 5.0
 """Of the topic ``status``."""
 
@@ -48,6 +52,7 @@ class RobotNode(LifecycleNode):
         self._make_parts: Callable[[], RobotParts] | None = None
         self._robot_clock: Clock = MonotonicClock()
         self._release_s, self._priority = 1.0, 0
+        self._born_s = time.monotonic()
         self.loop: RobotLoop | None = None
         """While it is configured."""
         self.thread: LoopThread | None = None
@@ -105,11 +110,13 @@ class RobotNode(LifecycleNode):
     def _make_robot(self) -> RobotParts:
         if self._make_parts is None:
             raise ConfigError("no robot was given to the node")
+        while not self.publisher.others() and time.monotonic() - self._born_s < SETTLE_S:
+            time.sleep(0.05)  # until the other nodes are discovered
         if self.publisher.others():
             raise ConfigError(
-                "another robot node publishes in this namespace; two must not write to one robot",
+                "another robot node is configured in this namespace; two must not write to one robot",
                 where=self.get_namespace(),
-                remedy="end the other one, or start this one in another namespace",
+                remedy="end the other one (one that was killed is forgotten within 20 s), or take another namespace",
             )
         return self._make_parts()
 
@@ -154,6 +161,7 @@ class RobotNode(LifecycleNode):
         self._release()
         loop, thread = self.loop, self.thread
         self.loop = self.thread = None
+        self.publisher.withdraw()
         if loop is None or thread is None:
             return
         try:

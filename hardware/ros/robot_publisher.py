@@ -35,7 +35,7 @@ class RobotPublisher:
         self._asked = node.create_publisher(JointState, "asked", reliable(10))
         self._sent = node.create_publisher(JointState, "sent", reliable(10))
         self._interventions = node.create_publisher(DiagnosticStatus, "interventions", reliable(10))
-        self._embodiment = node.create_publisher(String, "embodiment", latched())
+        self._embodiment: Any = None
         self._state = node.create_publisher(String, "state", latched())
         self._estopped = node.create_publisher(Bool, "estopped", latched())
         self._reports: queue.SimpleQueue[Report | None] = queue.SimpleQueue()
@@ -61,11 +61,18 @@ class RobotPublisher:
         self._jointed = messages.numbers_message(joint_names)
         self._wanted = messages.numbers_message(embodiment.action_names)
         self._given = messages.numbers_message(embodiment.action_names)
+        self._embodiment = self._node.create_publisher(String, "embodiment", latched())
         self._embodiment.publish(String(data=canonical_json(embodiment)))
 
+    def withdraw(self) -> None:
+        """The robot is no longer configured: nobody says any more that it is here. Idempotent."""
+        if self._embodiment is not None:
+            self._node.destroy_publisher(self._embodiment)
+            self._embodiment = None
+
     def others(self) -> int:
-        """How many other publishers of observations there are in the namespace, as far as was heard."""
-        return max(0, self._node.count_publishers("observation") - 1)
+        """How many other nodes say that they are the robot of this namespace, as far as was heard."""
+        return max(0, self._node.count_publishers("embodiment") - (self._embodiment is not None))
 
     def close(self) -> None:
         """Publish what waits, and end; idempotent."""

@@ -53,12 +53,12 @@ class Operator:
 
         self._estop.publish(Bool(data=down))
 
-    def change(self, transition: int) -> bool:
+    def change(self, transition: int, node: str = "robot") -> bool:
         from lifecycle_msgs.srv import ChangeState
 
         request = ChangeState.Request()
         request.transition.id = transition
-        return self.bench.call("robot/change_state", ChangeState, request).success
+        return self.bench.call(f"{node}/change_state", ChangeState, request).success
 
     def ask(self, service: str) -> Any:
         """Asked again where no answer comes: a request to a server that was just found, or killed, may be lost."""
@@ -177,7 +177,7 @@ def test_from_start_to_respawn(bench: Bench, operator: Operator, tmp_path: Path)
     assert "activate" in operator.ask("arm").message
     assert [m.data for m in bench.heard["state"]] == ["UNCONFIGURED"]
     robot.send_signal(signal.SIGINT)
-    assert robot.wait(30) == 0
+    assert robot.wait(60) == 0
 
 
 class Listener:
@@ -198,9 +198,12 @@ def still(bench: Bench) -> bool:
     return len(joints) == 5 and max(abs(v) for m in joints for v in m.velocity) < 2e-3
 
 
-def test_parameters_are_checked(bench: Bench, operator: Operator, tmp_path: Path) -> None:
+def test_what_is_wrong_is_refused_with_the_reason(bench: Bench, operator: Operator, tmp_path: Path) -> None:
     from rcl_interfaces.srv import SetParameters
     from rclpy.parameter import Parameter
+    from std_msgs.msg import Bool
+
+    from robot_stack.hardware.ros.qos import reliable
 
     wrong = bench.start("robot_process", "robot", {"robot": "panda", "clock_speed": 0.5}, tmp_path)
     misspelt = bench.start("robot_process", "robot", PANDA | {"robot": "pandda"}, tmp_path)
@@ -209,8 +212,10 @@ def test_parameters_are_checked(bench: Bench, operator: Operator, tmp_path: Path
     assert misspelt.wait(90) == 3
     assert "did you mean 'panda'" in bench.said()
 
-    robot = bench.start("robot_process", "robot", PANDA, tmp_path)
+    robot = bench.start("robot_process", "robot", PANDA | {"disarm_after_s": 1000.0}, tmp_path)
     operator.up()
+    bench.node.create_publisher(Bool, "emergency_stop", reliable(1))
+    bench.until(lambda: "emergency_stop" in operator.value("topics"), "the mismatch")
 
     def put(**values: float) -> Any:
         request = SetParameters.Request()
@@ -222,6 +227,10 @@ def test_parameters_are_checked(bench: Bench, operator: Operator, tmp_path: Path
     assert not put(clock_speed=1.0).successful
     operator.arm()
     assert "ARMED" in put(max_chunk_age_s=0.7).reason
+
+    bench.start("robot_process", "second", PANDA, tmp_path)
+    assert not operator.change(1, "second")
+    assert "another robot node is configured in this namespace" in bench.said()
     robot.send_signal(signal.SIGTERM)
-    assert robot.wait(30) == 0
-    assert bench.heard["state"][-1].data == "UNCONFIGURED"
+    assert robot.wait(60) == 0
+    assert "released: SOFT_STOP → UNCONFIGURED" in bench.said()
