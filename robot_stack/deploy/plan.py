@@ -255,7 +255,7 @@ def _recorder(
         image_transport=_transport(arguments),
         clock_speed=arguments.clock_speed,
     )
-    return _process("recorder", setting, config, stop_rank=1, grace_s=30.0)
+    return _process("recorder", setting, config, stop_rank=2, grace_s=30.0)  # it sees the robot end
 
 
 def _operator(
