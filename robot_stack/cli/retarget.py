@@ -64,8 +64,8 @@ class SourceArgs:
     stop: float = 0.0
     """To here [s]; 0 for its end."""
 
-    rate: float = 30.0
-    """Frames a second that are retargeted; 0 for the file's own."""
+    rate: float = 50.0
+    """Frames a second that are retargeted; at 50, tracking.npz is not interpolated; 0 for the file's own."""
 
     longest_gap: float = 0.25
     """Longer gaps of a keypoint are refused, shorter ones filled [s]."""

@@ -74,8 +74,8 @@ class RetargetJob:
     stop_s: float = 0.0
     """To here [s]; 0 for its end."""
 
-    rate: float = 30.0
-    """Frames a second that are retargeted [1/s]."""
+    rate: float = 50.0
+    """Frames a second that are retargeted [1/s]; at 50 nothing is interpolated for tracking policies."""
 
     longest_gap_s: float = 0.25
     """See :class:`~robot_stack.retarget.clean.CleanRule`, as for the next."""

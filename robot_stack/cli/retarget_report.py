@@ -74,7 +74,7 @@ def report_of(
         "tracking_reference": {"fps": reference.fps, "frames": len(reference), **reference.checks},
         "replay": replay,
         "episode": episode,
-        "notes": list(result.notes),
+        "notes": [*result.notes, *_interpolation(result, reference)],
         "times_s": times,
         "files": {"result": MOTION, "tracking_reference": REFERENCE, "page": PAGE},
         "provenance": provenance.collect(),
@@ -90,3 +90,14 @@ def summary(report: dict[str, Any]) -> str:
         else f"{kept} of {report['frames']} frames keep every constraint"
     )
     return f"{report['duration_s']:.1f} s, {report['frames']} frames at {report['fps']:g} a second; {met}."
+
+
+def _interpolation(result: Retargeted, reference: TrackingReference) -> list[str]:
+    """A note when frames between the solved ones miss what the solved ones keep."""
+    deep = max(reference.checks["penetration_max_m"], reference.checks["self_penetration_max_m"])
+    if reference.fps == result.fps or deep <= 1e-3:
+        return []
+    return [
+        f"{REFERENCE} lies between frames solved at {result.fps:g} a second and is up to {1e3 * deep:.1f} mm deep "
+        f"there: --rate {reference.fps:g} solves its own frames"
+    ]
