@@ -65,6 +65,7 @@ def run(arguments: list[str]) -> int:
     """Retarget them all; exit code 1 when one failed."""
     args = parse(RetargetBatchArgs, arguments, "robot-stack retarget batch")
     from rich.console import Console
+    from rich.text import Text
 
     from robot_stack.core.lock import FolderLock
 
@@ -80,7 +81,7 @@ def run(arguments: list[str]) -> int:
     kept = sum(row.get("accepted_frames", 0) for row in rows)
     console.print(f"{len(rows) - len(failed)} of {len(rows)} motions, {kept} of {frames} frames keep every constraint")
     for row in failed:
-        console.print(f"[bold red]failed[/bold red] {row['name']}: {row['error']}", soft_wrap=True)
+        console.print(Text.assemble(("failed", "bold red"), f" {row['name']}: {row['error']}"))
     console.print(f"the list: {(args.out / SUMMARY).resolve()}")
     return 1 if failed else 0
 
