@@ -43,6 +43,10 @@ MOST_RESETS = 5
 """A robot that stops more often than this on its way to ARMED does not get there."""
 
 
+class StageEnded(RobotStackError):
+    """The evaluation is told to end; the episode under way does not count."""
+
+
 class StageError(RobotStackError):
     """The robot, the emulator or the policy did not do in time what an episode needs."""
 
@@ -144,6 +148,7 @@ class Evaluation:
             EvaluationMismatchError: if the folder holds an evaluation of something else.
             LockedError: if another process writes to the folder.
             StageError: if several episodes in a row break off.
+            StageEnded: if it was told to end; it can be resumed.
         """
         config, folder = self.config, Path(self.config.out)
         with (
@@ -185,7 +190,7 @@ class Evaluation:
             text = str(error).replace("\n", " ")
             return EpisodeRecord(index, seed, False, "error", wall_s=time.monotonic() - began, error=text)
         finally:
-            with contextlib.suppress(StageError):
+            with contextlib.suppress(RobotStackError):
                 if self.stage.state == "ARMED":
                     self.stage.request("hold")
         return replace(record, wall_s=time.monotonic() - began)

@@ -15,7 +15,7 @@ from robot_stack.core.config_json import from_plain
 from robot_stack.core.embodiment import Embodiment
 from robot_stack.core.errors import RobotStackError
 from robot_stack.deploy.evaluator_config import EvaluatorConfig
-from robot_stack.deploy.evaluator_core import Evaluation, Seen, StageError
+from robot_stack.deploy.evaluator_core import Evaluation, Seen, StageEnded, StageError
 from robot_stack.deploy.parameters import declare
 from robot_stack.deploy.person import Person
 from robot_stack.deploy.ros_node import Finished, latched, reliable, run, stamp_ns
@@ -87,7 +87,7 @@ class RosStage:
         """Until something was heard.
 
         Raises:
-            StageError: if the process is being ended.
+            StageEnded: if the process is being ended.
         """
         with self._changed:
             self._changed.wait(timeout_s / self._clock.speed)
@@ -163,7 +163,7 @@ class RosStage:
 
     def _check(self) -> None:
         if self._ended:
-            raise StageError("the evaluation is being ended")
+            raise StageEnded("the evaluation is being ended")
 
     def _notify(self) -> None:
         with self._changed:
@@ -228,6 +228,8 @@ class EvaluatorNode:
         try:
             result = self._evaluation.run()
             self.node.get_logger().info(f"done: {result.success}")
+        except StageEnded:
+            pass  # what is finished is in the journal
         except RobotStackError as error:
             self._failure = error
         self._done = True

@@ -12,7 +12,7 @@ from robot_stack.core.driver import BatchDriver
 from robot_stack.core.embodiment import Embodiment
 from robot_stack.core.errors import ConfigError
 from robot_stack.core.observation import Observation
-from robot_stack.core.running_plan import PlanningDriver, nothing_running
+from robot_stack.core.running_plan import PlanningDriver, RunningPlan, nothing_running
 from robot_stack.deploy.policy_config import PolicyNodeConfig
 from robot_stack.deploy.policy_loading import load_served
 from robot_stack.policies.deployment import require_deployable
@@ -150,4 +150,7 @@ def warm_up(place: PolicyPlace, robot: Embodiment, instruction: str) -> tuple[in
     executed = len(driver.act([0], [history])[0])
     if not isinstance(driver, PlanningDriver):
         return executed, executed
-    return executed, len(driver.plan([0], [history], [nothing_running(robot.action_size)])[0])
+    plan = driver.plan([0], [history], [nothing_running(robot.action_size)])[0].actions
+    if driver.continues:  # the first backward pass is slower still
+        driver.plan([0], [history], [RunningPlan(plan, np.linspace(1.0, 0.0, len(plan)))])
+    return executed, len(plan)

@@ -15,7 +15,7 @@ import pytest
 from robot_stack.core.errors import ConfigError
 from robot_stack.core.seeding import episode_seed
 from robot_stack.deploy.evaluator_config import EvaluatorConfig
-from robot_stack.deploy.evaluator_core import Evaluation, Seen, StageError
+from robot_stack.deploy.evaluator_core import Evaluation, Seen, StageEnded, StageError
 from robot_stack.deploy.person import Person
 from robot_stack.deploy.ros_node import reliable, set_stamp
 from robot_stack.evaluation.compare import compare
@@ -146,6 +146,18 @@ def test_what_breaks_off_is_tried_again_and_three_in_a_row_are_the_end(tmp_path:
         Evaluation(config(tmp_path / "x", episodes=9, step_timeout_s=2.0), stage).run()
     with pytest.raises(ConfigError, match="folder"):
         Evaluation(EvaluatorConfig(), stage)
+
+
+def test_an_episode_that_is_under_way_when_it_is_told_to_end_does_not_count(tmp_path: Path) -> None:
+    class Ending(Theatre):
+        def wait(self, timeout_s: float) -> None:
+            super().wait(timeout_s)
+            if self.asked.count("arm") == 2:
+                raise StageEnded("the evaluation is being ended")
+
+    with pytest.raises(StageEnded):
+        Evaluation(config(tmp_path, episodes=4), Ending(lambda seed: ("succeed", 0.2))).run()
+    assert len((tmp_path / "out" / "episodes.jsonl").read_text().splitlines()) == 2
 
 
 def test_a_persons_verdict_ends_an_episode_or_is_waited_for(tmp_path: Path) -> None:
