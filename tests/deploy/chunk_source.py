@@ -31,12 +31,13 @@ def main() -> None:
             return
         robot = known[0]
         seen = list(message.position)[robot.state_slices["joint_position"]]
-        chunk = JointTrajectory(joint_names=list(robot.action_names))
-        chunk.header.stamp, chunk.header.frame_id = message.header.stamp, robot.fingerprint()
+        points = []
         for step in range(16):
             action = [seen[0] + 0.004 * step, *seen[1:], *[0.5] * (robot.action_size - len(seen))]
             due = Duration(sec=0, nanosec=round(step * 1e9 / robot.control_hz))
-            chunk.points.append(JointTrajectoryPoint(positions=action, time_from_start=due))
+            points.append(JointTrajectoryPoint(positions=action, time_from_start=due))
+        chunk = JointTrajectory(joint_names=list(robot.action_names), points=points)
+        chunk.header.stamp, chunk.header.frame_id = message.header.stamp, robot.fingerprint()
         publisher.publish(chunk)
 
     node.create_subscription(String, "embodiment", meet, latched())

@@ -46,8 +46,9 @@ class Bench:
 
     def make_node(self, name: str, parameters: Mapping[str, Any] | None = None) -> Any:
         import rclpy
+        from rclpy.parameter import Parameter
 
-        given = [rclpy.Parameter(key, value=value) for key, value in (parameters or {}).items()]
+        given = [Parameter(key, value=value) for key, value in (parameters or {}).items()]
         node = rclpy.create_node(name, context=self.context, namespace=NAMESPACE, parameter_overrides=given)
         self.executor.add_node(node)
         return node

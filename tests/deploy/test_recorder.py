@@ -242,9 +242,10 @@ def test_what_was_published_is_recorded_exactly(bench: Bench, tmp_path: Path) ->
         set_stamp(verdict.header, stamp + PERIOD)
         score.publish(verdict)
         said.append((stamp, sent if k == 7 else asked, sent))
-        bench.until(lambda s=stamp: s in recorder.core.assembler._sent and s in recorder.core.assembler._observed)
-    bench.until(lambda: recorder.core.assembler.frames.counts["front"].frames == 25, "the pictures")
-    bench.until(lambda: len(recorder.core.assembler._verdicts) >= 25, "the verdicts")
+        assembler: Any = recorder.core.assembler
+        bench.until(lambda s=stamp, a=assembler: s in a._sent and s in a._observed)
+    bench.until(lambda: assembler.frames.counts["front"].frames == 25, "the pictures")
+    bench.until(lambda: len(assembler._verdicts) >= 25, "the verdicts")
     robot.say("HOLD")
     bench.until(lambda: recorder.core.episodes == 1, "the commit")
     recorder.close()

@@ -57,7 +57,7 @@ def test_a_plan_is_guided_from_the_newest_observation_on(config) -> None:
         free = made.sample(batch, generator=[noise_generator(0)])
     np.testing.assert_allclose(got, wanted[0, 1:].double().numpy(), atol=1e-5)
     assert np.abs(got - free[0, 1:].double().numpy()).max() > 1e-3
-    assert all(p.grad is None for p in made.parameters())
+    assert all(p.grad is None for p in made.parameters())  # type: ignore[attr-defined]
 
 
 def test_a_policy_that_does_not_sample_takes_no_notice() -> None:

@@ -93,7 +93,8 @@ def test_blending_begins_near_the_old_and_ends_with_the_new() -> None:
 def test_plans_tell_the_action_nearest_to_a_time() -> None:
     plan = TimedPlan(0.0, 1.0, PERIOD, np.arange(4.0)[:, None])
     assert plan.action(0.989) is None
-    assert [plan.action(t)[0] for t in (0.991, 1.0, 1.009, 1.011, 1.069)] == [0, 0, 0, 1, 3]
+    at = [plan.action(t) for t in (0.991, 1.0, 1.009, 1.011, 1.069)]
+    assert [a[0] for a in at if a is not None] == [0, 0, 0, 1, 3]
     assert plan.action(1.071) is None
     assert plan.end_s == pytest.approx(1.08)
     np.testing.assert_array_equal(plan.rest(1.04)[:, 0], [2, 3])

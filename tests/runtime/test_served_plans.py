@@ -112,7 +112,7 @@ def old_server(asked: list[dict]) -> Iterator[ServerAddress]:
             connection.send(encode(Refusal(0, "WireError", message, got=got, expected="version 1")))
             return
         entries = {"policy": "old", "history": 1, "cameras": [], "max_bytes": 2**20, "max_slots": 4}
-        connection.send(msgpack.packb({"type": "welcome", **entries}))
+        connection.send(bytes(msgpack.packb({"type": "welcome", **entries}) or b""))
         with contextlib.suppress(ConnectionClosed):
             while True:
                 question = msgpack.unpackb(connection.recv())  # type: ignore[arg-type]
@@ -122,7 +122,7 @@ def old_server(asked: list[dict]) -> Iterator[ServerAddress]:
                 actions = {"dtype": "float64", "shape": [2, 2], "data": bytes(32)}
                 chunk = {"actions": actions, "start_s": 0.0, "period_s": 0.05}
                 answer = {"id": act.id, "chunks": [chunk], "queue_s": 0.0, "work_s": 0.0, "batch": 1}
-                connection.send(msgpack.packb({"type": "decided", **answer}))
+                connection.send(bytes(msgpack.packb({"type": "decided", **answer}) or b""))
 
     with serve(talk, "127.0.0.1", 0, compression=None) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
