@@ -247,7 +247,8 @@ class RobotNode(LifecycleNode):
             asked = loop.inputs.ask(event)
             asked.wait(ANSWER_S)
             response.success, response.message = asked.accepted, asked.sentence
-            self.get_logger().info(f"{event.value}: {asked.sentence}")
+            if not asked.accepted:  # a change of state is told where it happens
+                self.get_logger().info(asked.sentence)
             return response
 
         return serve

@@ -198,7 +198,7 @@ class PolicyCore:
             assert self._thinker is not None
             self._thinker.driver = place.driver
             self._busy = False
-        self._reports.info(f"policy ready: plans {ahead} steps ahead; {chunking}")
+        self._reports.info(f"policy ready: plans {ahead} steps ahead; {type(chunking).__name__}")
 
     def _begin(self) -> None:
         """Begin an episode, on a policy that is revived first if its last answer did not come."""

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from robot_stack.core.clock import ScaledClock
-from robot_stack.core.errors import RobotStackError
+from robot_stack.core.errors import MissingExtraError, RobotStackError
 from robot_stack.hardware.ros.environment import require_ros
 
 REFUSED = 3
@@ -26,11 +26,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: of the command line; the process's own when left out.
     """
-    require_ros("the robot node")
     try:
+        require_ros("the robot node")
         return _run([sys.argv[0], *(sys.argv[1:] if arguments is None else arguments)])
     except KeyboardInterrupt:
         return 0
+    except MissingExtraError as error:
+        sys.stderr.write(f"{error}\n")
+        return REFUSED
 
 
 def _run(words: list[str]) -> int:

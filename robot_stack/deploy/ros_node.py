@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from robot_stack.core.errors import RobotStackError
+from robot_stack.core.errors import MissingExtraError, RobotStackError
 from robot_stack.hardware.ros.environment import require_ros
 
 REFUSED = 3
@@ -91,12 +91,15 @@ def run(name: str, make: Callable[[Any], Closeable], arguments: Sequence[str] | 
     Returns:
         0 when it was told to end, :data:`REFUSED` when it refused; the reason is logged.
     """
-    require_ros(f"the {name} node")
     try:
+        require_ros(f"the {name} node")
         import rclpy
         from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
     except KeyboardInterrupt:
         return 0
+    except MissingExtraError as error:
+        sys.stderr.write(f"{error}\n")
+        return REFUSED
     running: Closeable | None = None
     try:
         # rclpy ends the spinning at SIGINT and SIGTERM alike. Python's own way, an exception in the middle of whatever
