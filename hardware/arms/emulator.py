@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 
+from robot_stack.core.errors import ConfigError, RobotStackError, require_name
 from robot_stack.core.joint_bus import BusState
 from robot_stack.core.joint_control import JointCommand
 from robot_stack.hardware.arms.config import ArmConfig
@@ -47,6 +48,31 @@ class ArmFaults:
     """Actions give up every goal."""
 
 
+def parse_faults(texts: Sequence[str]) -> ArmFaults:
+    """Faults from ``name`` or ``name=value``, as the emulator's parameter ``faults`` lists them.
+
+    Args:
+        texts: for example ``("frozen_states", "missing_joint=panda_joint4", "jump_rad=0.5")``; empty ones are skipped.
+
+    Raises:
+        UnknownNameError: naming the nearest faults.
+        ConfigError: if a value is missing, or is none.
+    """
+    found = ArmFaults()
+    for text in filter(None, texts):
+        name, _, value = text.partition("=")
+        require_name("fault of an arm", name, [field.name for field in fields(ArmFaults)])
+        usual = getattr(found, name)
+        try:
+            given: bool | float | str = True if isinstance(usual, bool) else type(usual)(value)
+        except ValueError:
+            raise ConfigError("a fault needs a number", where=name, got=value or "nothing") from None
+        if given == "":
+            raise ConfigError("a fault needs a joint", where=name, expected="name=ROS name of the joint")
+        setattr(found, name, given)
+    return found
+
+
 class ArmEmulator:
     """The controllers of one arm over a simulated robot's joints.
 
@@ -82,6 +108,8 @@ class ArmEmulator:
         ]
         self._shuffle = np.random.Generator(np.random.PCG64(0))
         self._last: Any = None
+        node.declare_parameter("faults", [""])
+        node.add_on_set_parameters_callback(self._on_parameters)
 
     def reset(self, state: BusState) -> None:
         """The robot was put somewhere: every controller holds it there."""
@@ -130,6 +158,19 @@ class ArmEmulator:
 
     def close(self) -> None:
         """Its node is somebody else's: nothing to free."""
+
+    def _on_parameters(self, parameters: list[Any]) -> Any:
+        from rcl_interfaces.msg import SetParametersResult
+
+        for parameter in parameters:
+            if parameter.name == "faults":
+                try:
+                    wanted = parse_faults(list(parameter.value))
+                except RobotStackError as error:
+                    return SetParametersResult(successful=False, reason=str(error))
+                for field in fields(ArmFaults):
+                    setattr(self.faults, field.name, getattr(wanted, field.name))
+        return SetParametersResult(successful=True)
 
     def _ros_side(self, state: BusState) -> tuple[list[str], list[float], list[float], list[float]]:
         rows: tuple[list[float], list[float], list[float]] = ([], [], [])

@@ -15,6 +15,7 @@ from robot_stack.core.embodiment import Embodiment
 from robot_stack.core.observation import Observation
 from robot_stack.deploy.ros_node import reliable
 from robot_stack.sim.robot_catalog import RobotWorldConfig, make_operator, make_robot_world
+from tests.deploy.bundles import clumsy_bundle
 from tests.deploy.ros_bench import Bench
 from tests.deploy.test_robot_process import Operator
 
@@ -121,44 +122,9 @@ def test_from_chunks_to_the_robots_own_messages_and_back(bench: Bench, tmp_path:
     assert robot.wait(60) == 0, bench.said()
 
 
-def clumsy_bundle(folder: Path) -> Path:
-    """A policy of this robot with random weights, whose actions are in the range of the scripted operator's."""
-    import torch
-
-    from robot_stack.policies.loading import make_policy
-    from robot_stack.policies.normalizers import SourceRows, fit_normalizers
-    from robot_stack.policies.saving import save_bundle
-    from robot_stack.runtime.loop import run_episode
-    from tests.policies.robots import CLONING
-
-    torch.set_num_threads(1)
-
-    world = make_robot_world(RobotWorldConfig(task="g1/button"))
-    seen: list[np.ndarray] = []
-    done: list[np.ndarray] = []
-
-    class Notes:
-        def on_start(self, context: Any, first: Any) -> None:
-            """Nothing to note."""
-
-        def on_end(self, result: Any) -> None:
-            """Nothing to note."""
-
-        def on_step(self, step: Any) -> None:
-            seen.append(step.observation.state)
-            done.append(step.receipt.sent)
-
-    run_episode(world.robot, make_operator(world), world.task, seed=5, subscribers=(Notes(),))
-    robot = world.robot.embodiment
-    rows = SourceRows("demos", np.array(seen), np.array(done))
-    made = make_policy(CLONING, robot, fit_normalizers(CLONING.normalization, (rows,)), (), None, seed=1)
-    save_bundle(made, folder, provenance={})
-    return folder
-
-
 @pytest.mark.slow
 def test_a_policy_bundle_reaches_the_motors_and_the_robot_stands(bench: Bench, tmp_path: Path) -> None:
-    bundle = clumsy_bundle(tmp_path / "bundle")
+    bundle = clumsy_bundle(tmp_path / "bundle", "g1/button")
     bench.start("emulator_process", "emulator", COMMON, tmp_path)
     bench.start("robot_process", "robot", ROBOT, tmp_path)
     bench.start("policy_process", "policy", {"policy": str(bundle), "clock_speed": 0.2}, tmp_path)

@@ -11,6 +11,7 @@ import pytest
 
 from robot_stack.core.errors import ConfigError, UnknownNameError
 from robot_stack.hardware.arms.config import CONFIGS, load_arm_config
+from robot_stack.hardware.arms.emulator import ArmFaults, parse_faults
 from robot_stack.hardware.arms.joint_map import ArmJointMap
 from robot_stack.sim.robot_catalog import robot_spec
 
@@ -99,3 +100,11 @@ def test_a_file_that_is_not_there_and_a_joint_moved_twice(tmp_path: Path) -> Non
     config = load_arm_config("panda")
     with pytest.raises(ConfigError, match="twice"):
         replace(config, controllers=config.controllers * 2)
+
+
+def test_faults_are_read_from_words() -> None:
+    words = ("frozen_states", "", "missing_joint=panda_joint4", "jump_rad=0.5")
+    assert parse_faults(words) == ArmFaults(frozen_states=True, missing_joint="panda_joint4", jump_rad=0.5)
+    for wrong, says in (("frozen", "did you mean"), ("jump_rad=far", "number"), ("nan_joint", "needs a joint")):
+        with pytest.raises((ConfigError, UnknownNameError), match=says):
+            parse_faults([wrong])
