@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from robot_stack.core.clock import Clock
-from robot_stack.core.joint_bus import BusError, BusState, JointBus, Obeys
+from robot_stack.core.joint_bus import BusError, BusState, JointBus
 from robot_stack.core.joint_control import JointCommand
+from robot_stack.core.wrapped_bus import WrappedBus
 
 Harm = Callable[[BusState], BusState | None]
 """Changes a state on its way to the loop; ``None``: it never comes, and the one before stays the newest."""
@@ -15,8 +16,8 @@ Wiretap = Callable[[float, JointCommand], None]
 """Sees every command that reached the motors, with the time [s]."""
 
 
-class FaultyBus:
-    """Implements :class:`robot_stack.core.joint_bus.JointBus` on another one.
+class FaultyBus(WrappedBus):
+    """Does harm to states on their way, and breaks.
 
     Args:
         inner: what is on the other side.
@@ -25,7 +26,8 @@ class FaultyBus:
     """
 
     def __init__(self, inner: JointBus, clock: Clock, wiretap: Wiretap) -> None:
-        self.inner, self._clock, self._wiretap = inner, clock, wiretap
+        super().__init__(inner)
+        self._clock, self._wiretap = clock, wiretap
         self.harm: Harm | None = None
         """What happens to states; ``None``: nothing."""
         self.deaf = False
@@ -33,29 +35,6 @@ class FaultyBus:
         self.mute = False
         """Writing raises."""
         self._newest: BusState | None = None
-
-    @property
-    def joint_names(self) -> tuple[str, ...]:
-        """As the other's."""
-        return self.inner.joint_names
-
-    @property
-    def servo_hz(self) -> float:
-        """As the other's [Hz]."""
-        return self.inner.servo_hz
-
-    @property
-    def obeys(self) -> Obeys:
-        """As the other's."""
-        return self.inner.obeys
-
-    def open(self) -> None:
-        """As the other's."""
-        self.inner.open()
-
-    def engage(self) -> None:
-        """As the other's."""
-        self.inner.engage()
 
     def read(self) -> BusState | None:
         """The other's state, with harm done to it.
@@ -84,11 +63,3 @@ class FaultyBus:
             raise BusError("the line is dead")
         self._wiretap(self._clock.now(), command)
         self.inner.write(command)
-
-    def release(self) -> None:
-        """As the other's."""
-        self.inner.release()
-
-    def close(self) -> None:
-        """As the other's."""
-        self.inner.close()
