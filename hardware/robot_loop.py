@@ -367,6 +367,9 @@ class RobotLoop:
         if good is None or guard is None or driving is None:
             return None
         measured = _measured(good)
+        if self._unwritten and self.written is not None:  # begin at what the motors know
+            follows = self.written.stiffness > 0.0
+            guard.restart(np.where(follows, self.written.position, good.joint_position))
         if self._is_limp:
             return guard.limp(good.joint_position)
         if driving.active:
@@ -387,9 +390,6 @@ class RobotLoop:
             self.written, self._unwritten = command, ""
         except Exception as error:  # the next tick tries again; what moves is stopped
             self._unwritten = self.faults["unwritten"] = f"the robot could not be written to: {in_one_line(error)}"
-            if self._guard is not None and self.written is not None and self.watch.good is not None:
-                follows, here = self.written.stiffness > 0.0, self.watch.good.joint_position
-                self._guard.restart(np.where(follows, self.written.position, here))  # at what the motors know
             if self.state not in _NOTHING_TO_STOP:
                 self._stop(self._unwritten, now_s)
 
