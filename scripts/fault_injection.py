@@ -1,9 +1,9 @@
 """Injects faults between a policy and the motors, and writes what came of them into docs/safety.md.
 
-    python scripts/fault_injection.py                      simulated time, all robots (some minutes)
-    python scripts/fault_injection.py --real               real processes as well (a quiet machine is needed)
-    python scripts/fault_injection.py --random 10000       random sequences as well
-    python scripts/fault_injection.py --write docs/safety.md ...
+    python scripts/fault_injection.py                                  simulated time, all robots (some minutes)
+    python scripts/fault_injection.py --parts random --sequences 10000 random sequences
+    python scripts/fault_injection.py --parts real                     real processes (a quiet machine is needed)
+    python scripts/fault_injection.py --parts simulated random real --write docs/safety.md
 
 Only what was run is written; the other tables of the file stay as they are. The exit code is 1 if anything was not as
 expected.
@@ -64,23 +64,22 @@ def main() -> int:
     """Run what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--robots", nargs="*", default=list(BENCH_ROBOTS), choices=list(BENCH_ROBOTS))
-    parser.add_argument("--real", action="store_true", help="real processes")
-    parser.add_argument("--random", type=int, default=0, metavar="N", help="random sequences")
-    parser.add_argument("--only-real", action="store_true", help="no simulated time")
+    parser.add_argument("--parts", nargs="+", default=["simulated"], choices=["simulated", "random", "real"])
+    parser.add_argument("--sequences", type=int, default=10_000, help="random sequences in all")
     parser.add_argument("--write", type=Path, metavar="FILE", help="put the tables into this file")
     chosen = parser.parse_args()
     machine = f"{platform.machine()}, Python {platform.python_version()}, {time.strftime('%Y-%m-%d')}"
     tables: dict[str, str] = {}
     good = True
-    if not chosen.only_real:
+    if "simulated" in chosen.parts:
         done = run_all(chosen.robots, progress=lambda what: print(what, file=sys.stderr))
         good &= not any(result.problems for _, results in done for result in results)
         tables["simulated"] = f"Robots: {', '.join(chosen.robots)}. {machine}.\n\n{to_markdown(done)}"
-    if chosen.random:
-        text, fine = random_text(chosen.random)
+    if "random" in chosen.parts:
+        text, fine = random_text(chosen.sequences)
         good &= fine
         tables["random"] = text
-    if chosen.real or chosen.only_real:
+    if "real" in chosen.parts:
         results = run_real(progress=lambda what: print(what, file=sys.stderr))
         good &= not any(result.problems for result in results)
         tables["real"] = f"{machine}.\n\n{real_table(results)}"
