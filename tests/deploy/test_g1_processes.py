@@ -59,12 +59,12 @@ class Driver:
 
 def embodiment(bench: Bench) -> Embodiment:
     """As the robot process tells it."""
-    return from_plain(Embodiment, json.loads(bench.heard["embodiment"][-1].data))
+    return from_plain(Embodiment, json.loads(bench.until(lambda: bench.heard["embodiment"], "the embodiment")[-1].data))
 
 
 def field(bench: Bench, name: str) -> np.ndarray:
     """A state field of the newest observation."""
-    seen = bench.heard["observation"][-1]
+    seen = bench.until(lambda: bench.heard["observation"], "an observation")[-1]
     return np.array(seen.position)[embodiment(bench).state_slices[name]]
 
 

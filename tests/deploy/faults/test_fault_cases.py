@@ -14,7 +14,7 @@ from robot_stack.deploy.faults.stream_monitor import StreamMonitor
 from robot_stack.deploy.faults.table import CASES, run_all, to_markdown
 from robot_stack.hardware.loop_config import JointLimits
 
-SOME = ("every state is lost", "the deadman switch is let go", "NaN in what is tracked", "emergency stop")
+SOME = ("every state is lost", "emergency stop")
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if "panda" in c.robots], ids=lambda case: case.name)
