@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from robot_stack.core.atomic import fsync_folder, storage_errors, write_json
+from robot_stack.core.atomic import fsync_folder, fsync_tree, storage_errors, write_json
 from robot_stack.core.config_json import to_plain
 from robot_stack.core.errors import ConfigError
 from robot_stack.core.lock import FolderLock
@@ -77,7 +77,7 @@ def assemble(pieces: list[Piece], out: str | Path, *, progress: Progress | None 
                 _clear(unfinished)
                 _Assembly(unfinished, pieces, progress).write()
                 lock.path.unlink()
-                _sync_all(unfinished)
+                fsync_tree(unfinished)
                 if out.exists():
                     out.rmdir()
                 os.replace(unfinished, out)
@@ -105,15 +105,6 @@ def _clear(folder: Path) -> None:
             shutil.rmtree(entry)
         elif entry.name != ".lock":
             entry.unlink()
-
-
-def _sync_all(folder: Path) -> None:
-    for path in [*folder.rglob("*"), folder]:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 @dataclass

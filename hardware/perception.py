@@ -37,6 +37,7 @@ class Perception:
         """What was tracked longer ago is stale [s]."""
         self._tracked: Tracked = {}
         self._tracked_s = -float("inf")
+        self._tracked_is_finite = True
         self.state: RobotState | None = None
         """What controllers see at this tick; ``None`` where something is missing."""
         self.missing = ""
@@ -55,6 +56,7 @@ class Perception:
         tracked = self._source()
         if tracked is not None:
             self._tracked, self._tracked_s = tracked, now_s
+            self._tracked_is_finite = all(math.isfinite(float(np.abs(row).sum())) for row in tracked.values())
         self.state, self.missing = None, ""
         if good is None:
             return
@@ -63,7 +65,7 @@ class Perception:
             names = ", ".join(field.name for field in self._senses.tracked_fields)
             self.missing = f"{names}: not tracked {f'for {age_s:.2f} s' if self._tracked else 'yet'}"
             return
-        if not all(math.isfinite(float(np.abs(values).sum())) for values in self._tracked.values()):
+        if not self._tracked_is_finite:
             self.missing = "what is tracked is not finite"
             return
         try:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from robot_stack.evaluation.figures import INK, PALETTE, to_svg
+from robot_stack.evaluation.figures import INK, PALETTE, plain_figure, to_svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -196,16 +196,7 @@ def _time(result: Retargeted) -> np.ndarray:
 
 
 def _figure(x: str, y: str, *, height: float = 2.5) -> tuple[Figure, Axes]:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6.2, height))
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
-    axes.spines["bottom"].set_color(INK)
-    axes.tick_params(colors=INK, labelsize=9)
+    figure, axes = plain_figure(6.2, height)
     axes.set_xlabel(x, color=INK)
     axes.set_ylabel(y, color=INK)
     axes.grid(color=INK, alpha=0.12)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,6 +109,21 @@ def deployment(name: str) -> Deployment:
             raise
         raise ConfigError(f"robot {known!r} cannot be deployed", remedy="use bus:=direct, its simulation") from None
     return module.DEPLOYMENT
+
+
+def check_parameters(parameters: Iterable[str], known: Sequence[str], robot: str) -> None:
+    """Refuse a robot's own parameters that it does not have.
+
+    Args:
+        parameters: their names.
+        known: names of all there are.
+        robot: whose, for the message.
+
+    Raises:
+        UnknownNameError: naming the nearest.
+    """
+    for name in parameters:
+        require_name(f"parameter of {robot}", name, known)
 
 
 def robot_parameters(text: str) -> dict[str, Any]:

@@ -52,8 +52,7 @@ def plan_deploy(arguments: DeployArguments) -> DeployPlan:
         UnknownNameError: if robot, task, mode or a choice does not exist.
         BundleError: if the policy's folder is no bundle.
     """
-    if not arguments.policy:
-        raise ConfigError("no policy", remedy="policy: folder of a bundle, or ws://host:port of a policy server")
+    _require_policy(arguments)
     setting = robot_setting(arguments, arguments)
     processes = [*_robot(arguments, setting), _policy(arguments, setting), *_cameras(arguments, setting)]
     if arguments.record:
@@ -61,6 +60,11 @@ def plan_deploy(arguments: DeployArguments) -> DeployPlan:
     return _plan(
         "deploy", arguments, setting, [*processes, _operator("deploy", arguments, setting, "armed", ("policy",))]
     )
+
+
+def _require_policy(arguments: PolicyArguments) -> None:
+    if not arguments.policy:
+        raise ConfigError("no policy", remedy="policy: folder of a bundle, or ws://host:port of a policy server")
 
 
 def plan_collect(arguments: CollectArguments) -> DeployPlan:
@@ -115,8 +119,7 @@ def plan_evaluate(arguments: EvaluateArguments) -> DeployPlan:
         UnknownNameError: if robot, task, mode or a choice does not exist.
         BundleError: if the policy's folder is no bundle.
     """
-    if not arguments.policy:
-        raise ConfigError("no policy", remedy="policy: folder of a bundle, or ws://host:port of a policy server")
+    _require_policy(arguments)
     if not arguments.out:
         raise ConfigError("no folder for the results", remedy="out: a folder, new or of the same evaluation")
     verdict = arguments.verdict

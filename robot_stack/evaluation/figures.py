@@ -69,7 +69,7 @@ def rate_figure(rates: Sequence[Rate], *, title: str = "") -> Figure:
         rates: from top to bottom.
         title: above the plot.
     """
-    figure, axes = _figure(6.4, 0.55 + 0.42 * len(rates) + (0.3 if title else 0.0))
+    figure, axes = plain_figure(6.4, 0.55 + 0.42 * len(rates) + (0.3 if title else 0.0))
     for row, rate in enumerate(rates):
         color = PALETTE[(row if rate.series is None else rate.series) % len(PALETTE)]
         share = rate.successes / rate.trials if rate.trials else 0.0
@@ -102,7 +102,7 @@ def curve_figure(curves: Sequence[Curve], *, x_label: str = "training step", y_l
         x_label: under the plot.
         y_label: beside the plot.
     """
-    figure, axes = _figure(6.4, 2.6)
+    figure, axes = plain_figure(6.4, 2.6)
     for number, curve in enumerate(curves):
         axes.plot(curve.x, curve.y, color=PALETTE[number % len(PALETTE)], linewidth=1.6, label=curve.label)
     if all((curve.y > 0).all() for curve in curves):
@@ -158,7 +158,13 @@ def save_image(image: np.ndarray, path: str | Path) -> None:
     write_bytes(path, data.tobytes())
 
 
-def _figure(width: float, height: float) -> tuple[Figure, Axes]:
+def plain_figure(width: float, height: float) -> tuple[Figure, Axes]:
+    """An empty figure in the house's style, its one pair of axes with a lower edge only.
+
+    Args:
+        width: [inch].
+        height: [inch].
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -26,7 +26,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
-from robot_stack.core.atomic import fsync_folder, storage_errors
+from robot_stack.core.atomic import fsync_folder, fsync_tree, storage_errors
 from robot_stack.core.errors import MissingExtraError
 from robot_stack.hardware.ros.generate.compiler import MessageBuildError, compile_sources, require_compiler
 from robot_stack.hardware.ros.generate.definitions import Definitions, definitions
@@ -130,7 +130,7 @@ def _build(wanted: Definitions, target: Path) -> None:
                 remedy="Kilted's generators are known to work: pip install 'robot_stack[ros]'",
             )
         finished = compile_sources(wanted, out, ros_prefixes())
-        _fsync_tree(finished)
+        fsync_tree(finished)
         finished.rename(target)
         fsync_folder(target.parent)
 
@@ -157,15 +157,6 @@ def _locked(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def _fsync_tree(folder: Path) -> None:
-    for path in [*folder.rglob("*"), folder]:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 __all__ = ["MessageBuildError", "MissingExtraError", "build_key", "built", "cache_folder", "messages"]

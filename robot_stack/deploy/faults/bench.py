@@ -11,6 +11,7 @@ import numpy as np
 from robot_stack.core.clock import SimulatedClock
 from robot_stack.core.errors import RobotStackError
 from robot_stack.core.joint_bus import BusState
+from robot_stack.core.joint_control import JointCommand
 from robot_stack.core.senses import Tracked
 from robot_stack.deploy.assemble import assemble
 from robot_stack.deploy.faults.faulty_bus import FaultyBus
@@ -238,9 +239,9 @@ class Bench:
         )
         return "; ".join(part for part in parts if part)
 
-    def _tap(self, time_s: float, command: object) -> None:
+    def _tap(self, time_s: float, command: JointCommand) -> None:
         self.monitor.measured(self.true_state().joint_position)
-        self.monitor.see(time_s, command)  # type: ignore[arg-type]
+        self.monitor.see(time_s, command)
 
     def _report(self, report: Report) -> None:
         if isinstance(report, Observed):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from robot_stack.core.clock import SimulatedClock
-from robot_stack.core.joint_bus import BusState
+from robot_stack.core.joint_bus import BusState, Obeys
 from robot_stack.core.joint_control import JointCommand
 from robot_stack.core.seeding import generator
 from robot_stack.deploy.assemble import assemble
@@ -39,7 +39,7 @@ class KinematicBus:
         clock: whose time passes.
     """
 
-    obeys = "full"
+    obeys: Obeys = "full"
 
     def __init__(
         self, joint_names: tuple[str, ...], servo_hz: float, limits: JointLimits, clock: SimulatedClock
@@ -144,7 +144,7 @@ class _Sequence:
             monitor.see(time_s, command)
 
         self._body, self._monitor = body, monitor
-        self._bus = FaultyBus(body, clock, tap)  # type: ignore[arg-type]
+        self._bus = FaultyBus(body, clock, tap)
         self._tracked_now: dict[str, np.ndarray] | None = tracked
         self._tracked = tracked
         parts = replace(made, bus=self._bus, tracked=lambda: self._tracked_now)

@@ -112,8 +112,7 @@ def _kill_robot(bench: RealBench) -> tuple[float, list[str]]:
     """Nobody sends any more: the arm itself comes to rest, and a respawned process does not move it."""
     begin = time.monotonic()
     bench.signal("robot", signal.SIGKILL)
-    last = lambda: bench.commands[-1][0]  # noqa: E731
-    bench.wait(lambda: time.monotonic() - last() > 0.1, "silence")
+    bench.wait(lambda: time.monotonic() - bench.commands[-1][0] > 0.1, "silence")
     bench.wait(lambda: max(abs(bench.velocity[joint]) for joint in JOINTS) < 0.02, "the arm at rest")
     took = time.monotonic() - begin
     bench.states.clear()

@@ -9,7 +9,7 @@ import numpy as np
 
 from robot_stack.core.joint_bus import BusState
 from robot_stack.core.senses import Tracked
-from robot_stack.deploy.faults.bench import Bench
+from robot_stack.deploy.faults.bench import BENCH_ROBOTS, Bench
 from robot_stack.deploy.faults.case import GOES_ON, STOPS, FaultCase, Inject
 from robot_stack.hardware.loop_config import LoopConfig
 
@@ -113,7 +113,16 @@ def _tracked(change: Callable[[Tracked], Tracked | None]) -> Inject:
     return inject
 
 
-def _stop(name: str, inject: Inject, shows: str, bound_s: float = 0.0, **more: object) -> FaultCase:
+def _stop(
+    name: str,
+    inject: Inject,
+    shows: str,
+    bound_s: float = 0.0,
+    *,
+    robots: tuple[str, ...] = tuple(BENCH_ROBOTS),
+    lasts: bool = True,
+    refuses_reset: bool = True,
+) -> FaultCase:
     return FaultCase(
         "observation",
         name,
@@ -124,7 +133,9 @@ def _stop(name: str, inject: Inject, shows: str, bound_s: float = 0.0, **more: o
         shows=shows,
         latches=True,
         heal=_heal,
-        **more,  # type: ignore[arg-type]
+        robots=robots,
+        lasts=lasts,
+        refuses_reset=refuses_reset,
     )
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from robot_stack.core.errors import ConfigError, require_name
+from robot_stack.core.errors import ConfigError
 from robot_stack.core.joint_bus import JointBus
 from robot_stack.core.joint_plant import JointPlant
-from robot_stack.deploy.deployment import BusContext, Deployment
+from robot_stack.deploy.deployment import BusContext, Deployment, check_parameters
 from robot_stack.deploy.emulator import Emulator
 from robot_stack.hardware.arms.bus import ArmBus
 from robot_stack.hardware.arms.config import ArmConfig, load_arm_config
@@ -42,8 +42,7 @@ def arm_deployment(spec: RobotSpec, config: str) -> Deployment:
 
 
 def _config(parameters: dict[str, Any], usual: str, spec: RobotSpec) -> ArmConfig:
-    for name in parameters:
-        require_name("parameter of an arm", name, PARAMETERS)
+    check_parameters(parameters, PARAMETERS, "an arm")
     settings = load_arm_config(parameters.get("config", usual))
     if settings.robot != spec.name:
         raise ConfigError("the arm configuration is another robot's", got=settings.robot, expected=spec.name)

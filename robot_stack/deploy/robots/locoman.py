@@ -15,11 +15,10 @@ from typing import Any
 import numpy as np
 
 from robot_stack.core.clock import MonotonicClock, ScaledClock
-from robot_stack.core.errors import require_name
 from robot_stack.core.joint_bus import JointBus
 from robot_stack.core.joint_control import Controller
 from robot_stack.core.joint_plant import JointPlant
-from robot_stack.deploy.deployment import BusContext, Deployment, RestAction
+from robot_stack.deploy.deployment import BusContext, Deployment, RestAction, check_parameters
 from robot_stack.deploy.emulator import Emulator
 from robot_stack.hardware.locoman.bus import LocoManBus
 from robot_stack.hardware.locoman.config import LocoManConfig, read_config
@@ -119,8 +118,7 @@ def settings(parameters: dict[str, Any], *, simulated: bool) -> LocoManConfig:
         ConfigError: if a value is out of range, or the file cannot be read.
         UnknownNameError: if there is no such parameter or network interface.
     """
-    for name in parameters:
-        require_name("parameter of LocoMan", name, PARAMETERS)
+    check_parameters(parameters, PARAMETERS, "LocoMan")
     config = read_config(parameters.get("config", ""))
     legs, servos = config.legs, config.servos
     address = legs.address

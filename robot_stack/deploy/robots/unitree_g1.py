@@ -15,7 +15,7 @@ from robot_stack.core.errors import ConfigError, require_name
 from robot_stack.core.joint_bus import JointBus
 from robot_stack.core.joint_control import Controller
 from robot_stack.core.joint_plant import JointPlant
-from robot_stack.deploy.deployment import BusContext, Deployment, RestAction
+from robot_stack.deploy.deployment import BusContext, Deployment, RestAction, check_parameters
 from robot_stack.deploy.emulator import Emulator
 from robot_stack.hardware.loop_config import ButtonPress, JointLimits, LoopConfig
 from robot_stack.hardware.state_machine import Event
@@ -145,8 +145,7 @@ def settings(parameters: dict[str, Any], *, simulated: bool) -> G1Config:
         ConfigError: if a value is out of range.
         UnknownNameError: if there is no such parameter.
     """
-    for name in parameters:
-        require_name("parameter of the G1", name, PARAMETERS)
+    check_parameters(parameters, PARAMETERS, "the G1")
     other = ("network_interface", "arms_only", "ramp_s", "start_pose", "emulator")
     values = {name: value for name, value in parameters.items() if name not in other}
     if simulated:

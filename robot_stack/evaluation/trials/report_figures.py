@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from robot_stack.evaluation.figures import INK, PALETTE
+from robot_stack.evaluation.figures import INK, PALETTE, plain_figure
 from robot_stack.evaluation.statistics.posterior import BetaPosterior
 from robot_stack.evaluation.trials.analysis import ArmResult
 
@@ -113,17 +113,7 @@ def color_of(row: int) -> str:
 
 
 def _canvas(width: float, height: float) -> tuple[Figure, Axes]:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height))
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
-    axes.spines["bottom"].set_color(INK)
-    axes.tick_params(colors=INK, labelsize=9)
-    axes.xaxis.label.set_color(INK)
+    figure, axes = plain_figure(width, height)
     axes.xaxis.label.set_fontsize(9)
     axes.grid(color=INK, alpha=0.1)
     axes.set_axisbelow(True)
