@@ -168,6 +168,9 @@ class EvaluateArguments(PolicyArguments, RobotArguments):
     verdict: Literal["auto", "score", "person"] = "auto"
     """Who says what succeeded: the simulated task's score, or a person. auto: the score in simulation."""
 
+    record: str = ""
+    """Record every episode into this dataset folder, in the order played; left out, nothing is recorded."""
+
 
 KINDS: dict[str, type[RobotArguments]] = {
     "deploy": DeployArguments,

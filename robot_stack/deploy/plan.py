@@ -144,6 +144,8 @@ def plan_evaluate(arguments: EvaluateArguments) -> DeployPlan:
         clock_speed=arguments.clock_speed,
     )
     processes = [*_robot(arguments, setting), _policy(arguments, setting), *_cameras(arguments, setting)]
+    if arguments.record:
+        processes.append(_recorder(arguments, setting, arguments.record, _driver(arguments)))
     evaluator = _process("evaluator", setting, config, on_exit="stop_all", grace_s=10.0)
     ends = [evaluator, _operator("evaluate", arguments, setting, "idle")]
     if verdict == "person":

@@ -142,6 +142,10 @@ def test_a_replay_and_an_evaluation(tmp_path: Path) -> None:
     assert evaluator["horizon_s"] > 1.0
     assert parameters(evaluation, "operator")["until"] == "idle"
     assert evaluation.process("policy").on_exit == "stop_all", "nobody is there to decide"
+    recorded = plan_evaluate(dataclasses.replace(told, record=str(tmp_path / "episodes")))
+    assert nodes(recorded) == ["emulator", "robot", "policy", "recorder", "evaluator", "operator"]
+    assert parameters(recorded, "recorder")["dataset"] == str(tmp_path / "episodes")
+    assert parameters(recorded, "recorder")["task"] == parameters(evaluation, "evaluator")["task"]
 
 
 def test_a_policy_tells_task_cameras_and_instruction(bundle: Path) -> None:
