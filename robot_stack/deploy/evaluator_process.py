@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import sys
 import threading
+import time
+from collections.abc import Callable
 from typing import Any
 
 from robot_stack.core.clock import ScaledClock
@@ -16,6 +18,7 @@ from robot_stack.core.embodiment import Embodiment
 from robot_stack.core.errors import RobotStackError
 from robot_stack.deploy.evaluator_config import EvaluatorConfig
 from robot_stack.deploy.evaluator_core import Evaluation, Seen, StageEnded, StageError
+from robot_stack.deploy.introduction import Introduction
 from robot_stack.deploy.parameters import declare
 from robot_stack.deploy.person import Person
 from robot_stack.deploy.ros_node import Finished, latched, reliable, run, stamp_ns
@@ -25,6 +28,8 @@ REQUESTS = ("hold", "reset", "ready", "arm")
 
 PATIENCE_S = 300.0
 """For the robot node and the policy to be there at all [real s]."""
+
+_LOOK_S = 0.02
 
 
 class RosStage:
@@ -62,6 +67,7 @@ class RosStage:
         self._seeding = {
             name: node.create_client(SetParameters, f"{name}/set_parameters") for name in ("emulator", "policy")
         }
+        self._known = {name: Introduction(node, name) for name in ("robot", "emulator", "policy")}
 
     @property
     def robot(self) -> Embodiment:
@@ -95,7 +101,7 @@ class RosStage:
 
     def request(self, service: str) -> tuple[bool, str]:
         """Ask the robot node."""
-        answer = self._call(self._requests[service], self._trigger.Request(), service)
+        answer = self._call("robot", self._requests[service], self._trigger.Request(), service)
         return bool(answer.success), str(answer.message)
 
     def put_back(self, seed: int) -> None:
@@ -106,7 +112,7 @@ class RosStage:
                 self.wait(0.2)
             return
         self._give_seed("emulator", seed)
-        answer = self._call(self._emulator, self._trigger.Request(), "emulator/reset")
+        answer = self._call("emulator", self._emulator, self._trigger.Request(), "emulator/reset")
         if not answer.success:
             raise StageError("the emulator was not reset", got=answer.message)
 
@@ -141,25 +147,33 @@ class RosStage:
 
         value = ParameterValue(type=ParameterType.PARAMETER_INTEGER, integer_value=seed)
         request = self._set.Request(parameters=[Parameter(name="seed", value=value)])
-        answer = self._call(self._seeding[node], request, f"{node}/set_parameters")
+        answer = self._call(node, self._seeding[node], request, f"{node}/set_parameters")
         if not answer.results[0].successful:
             raise StageError(f"the {node} does not take the seed {seed}", got=answer.results[0].reason)
 
-    def _call(self, client: Any, request: Any, name: str) -> Any:
+    def _call(self, node: str, client: Any, request: Any, name: str) -> Any:
         timeout_s = self._config.step_timeout_s / self._clock.speed
         if not client.wait_for_service(timeout_s):
             raise StageError("a service is not there", got=name)
+        if not self._known[node].made(timeout_s, self._waits):
+            raise StageError(f"the {node} node does not answer", got=f"nothing within {timeout_s:g} s")
         future = client.call_async(request)
         future.add_done_callback(lambda _: self._notify())
         self._until(future.done, timeout_s, f"{name} is not answered")
         return future.result()
 
-    def _until(self, true: Any, timeout_s: float, what: str) -> None:
-        with self._changed:
-            self._changed.wait_for(lambda: self._ended or true(), timeout_s)
-        self._check()
-        if not true():
+    def _until(self, true: Callable[[], bool], timeout_s: float, what: str) -> None:
+        if not self._waits(true, timeout_s):
             raise StageError(what, got=f"nothing within {timeout_s:g} s")
+
+    def _waits(self, true: Callable[[], bool], timeout_s: float) -> bool:
+        """Whether it comes true; looked at again with everything that is heard, and now and then."""
+        end = time.monotonic() + timeout_s
+        with self._changed:
+            while not (self._ended or true()) and time.monotonic() < end:
+                self._changed.wait(min(_LOOK_S, max(0.0, end - time.monotonic())))
+        self._check()
+        return true()
 
     def _check(self) -> None:
         if self._ended:

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from robot_stack.deploy.introduction import ASK_AGAIN_S
 from robot_stack.deploy.operator_config import OperatorConfig
 from robot_stack.deploy.operator_view import Known
 from robot_stack.deploy.ros_node import latched, newest, reliable, set_stamp, stamp_ns
@@ -16,6 +17,15 @@ DEADMAN_HZ = 25.0
 
 REQUESTS = ("ready", "hold", "arm", "soft_stop", "damp", "estop", "reset")
 """Services of the robot node."""
+
+STOPS = ("hold", "soft_stop", "damp", "estop")
+"""Those that are sent even to a node that has not answered anything yet."""
+
+SPEECHLESS = ("not found", "silent")
+"""Instead of a lifecycle's state: there is no robot node, or it does not answer."""
+
+ANSWER_S = 15.0
+"""A request that was not answered within this time counts as lost [s]."""
 
 TRANSITIONS = {
     "configure": (1, "inactive"),
@@ -98,10 +108,12 @@ class OperatorLink:
         self._trigger = Trigger
         self._services = {name: node.create_client(Trigger, name) for name in REQUESTS}
         self._changing = node.create_client(ChangeState, "robot/change_state")
+        # The youngest client, asked all the time: whoever answers it knows the others (see Introduction).
         self._getting = node.create_client(GetState, "robot/get_state")
         self._deadman = node.create_publisher(Joy, "deadman", newest(1))
         self._estop = node.create_publisher(Bool, "emergency_stop", latched())
-        self._asking: Any = None
+        self._asked: list[Any] = []
+        self._asked_s, self._last_s = -float("inf"), -float("inf")
         self._last: Any = None
         node.create_timer(1.0 / DEADMAN_HZ, self._publish_deadman)
         node.create_timer(0.2, self._look)
@@ -150,16 +162,32 @@ class OperatorLink:
         self.known.status_age_s = time.monotonic() - self._status_s
         pace = self._config.clock_speed
         self.known.observation_hz, self.known.chunk_hz = self._observations.hz() / pace, self._chunks.hz() / pace
-        if self._asking is not None and not self._asking.done():
+        self._look_at_lifecycle()
+        if self.waiting and time.monotonic() - self._last_s > ANSWER_S:
+            self._last, self.known.answer = None, f"no answer within {ANSWER_S:g} s; ask again"
+
+    def _look_at_lifecycle(self) -> None:
+        """Asked again where no answer comes: one to a client that the node does not know yet is dropped."""
+        answered = [future for future in self._asked if future.done()]
+        if answered:
+            self.known.lifecycle = answered[-1].result().current_state.label
+            self._forget_asked()
+        elif self._asked and time.monotonic() - self._asked_s < ASK_AGAIN_S:
             return
-        if self._asking is not None:
-            answer = self._asking.result()
-            self.known.lifecycle = answer.current_state.label if answer is not None else "silent"
-            self._asking = None
-        if self._getting.service_is_ready():
-            self._asking = self._getting.call_async(self._get.Request())
-        else:
+        if not self._getting.service_is_ready():
             self.known.lifecycle = "not found"
+            self._forget_asked()
+            return
+        if len(self._asked) * ASK_AGAIN_S > ANSWER_S:
+            self.known.lifecycle = "silent"
+            self._forget_asked()
+        self._asked.append(self._getting.call_async(self._get.Request()))
+        self._asked_s = time.monotonic()
+
+    def _forget_asked(self) -> None:
+        for future in self._asked:
+            self._getting.remove_pending_request(future)
+        self._asked.clear()
 
     # What is done
 
@@ -170,8 +198,12 @@ class OperatorLink:
         self._deadman.publish(message)
 
     @property
+    def _answers(self) -> bool:
+        return self.known.lifecycle not in SPEECHLESS
+
+    @property
     def waiting(self) -> bool:
-        """The last request was not answered yet."""
+        """The last request was not answered yet, and it is not so long ago that its answer must be lost."""
         return self._last is not None and not self._last.done()
 
     def press_estop(self, pressed: bool) -> None:
@@ -181,14 +213,14 @@ class OperatorLink:
     def ask(self, request: str) -> Any:
         """Call a service of the robot node; returns a future of its answer, or ``None`` if nobody offers it."""
         client = self._services[request]
-        if not client.service_is_ready():
+        if not client.service_is_ready() or not (self._answers or request in STOPS):
             self.known.answer = f"{request}: the robot node does not answer"
             return None
         return self._call(client, self._trigger.Request(), request)
 
     def change(self, transition: str) -> Any:
         """Ask the robot node for a transition; returns a future of its answer, or ``None`` if there is no such node."""
-        if not self._changing.service_is_ready():
+        if not self._changing.service_is_ready() or not self._answers:
             self.known.answer = f"{transition}: there is no robot node in {self.node.get_namespace()}"
             return None
         request = self._change.Request()
@@ -198,7 +230,7 @@ class OperatorLink:
         def changed(done: Any) -> None:
             if done.result().success:
                 self.known.lifecycle = leads_to
-                self._asking = None  # an answer that is on its way still tells the state before
+                self._forget_asked()  # an answer that is on its way still tells the state before
 
         future.add_done_callback(changed)
         return future
@@ -206,6 +238,7 @@ class OperatorLink:
     def _call(self, client: Any, request: Any, name: str) -> Any:
         self.known.answer = f"{name} …"
         future = self._last = client.call_async(request)
+        self._last_s = time.monotonic()
 
         def answered(done: Any) -> None:
             answer = done.result()

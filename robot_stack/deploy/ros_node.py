@@ -117,6 +117,10 @@ def run(name: str, make: Callable[[Any], Closeable], arguments: Sequence[str] | 
             return REFUSED
     except (KeyboardInterrupt, ExternalShutdownException, Finished):
         pass
+    except RuntimeError:
+        if rclpy.ok():
+            raise
+        # A callback that published, or was answered, after a signal had ended the context: no fault of its own.
     finally:
         _end(running, rclpy)
     return 0

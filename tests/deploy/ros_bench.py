@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ import pytest
 
 from robot_stack.core.config_json import canonical_json, to_plain
 from robot_stack.core.embodiment import Embodiment
+from robot_stack.deploy.introduction import Introduction
 from robot_stack.deploy.ros_node import latched, reliable, set_stamp
 from robot_stack.hardware.ros.environment import ros_environment
 
@@ -75,15 +77,29 @@ class Bench:
                     return found[0]
         raise AssertionError(f"{what} never came to be; processes said:\n{self.said()}")
 
-    def call(self, service: str, kind: Any = None, request: Any = None) -> Any:
-        """Call a service and wait for the answer; a Trigger unless said otherwise."""
+    def waits(self, true: Callable[[], bool], timeout_s: float) -> bool:
+        """Whether it comes true within a time; whoever holds :attr:`changed` lets messages in meanwhile."""
+        end = time.monotonic() + timeout_s
+        with self.changed:
+            while not true() and time.monotonic() < end:
+                self.changed.wait(0.01)
+        return true()
+
+    def call(self, node: str, service: str, kind: Any = None, request: Any = None) -> Any:
+        """Call a service of a node and wait for the answer; a Trigger unless said otherwise."""
         from std_srvs.srv import Trigger
 
         kind = kind or Trigger
         client = self.node.create_client(kind, service)
         assert client.wait_for_service(LONG_S), f"no service {service}; processes said:\n{self.said()}"
+        introduction = Introduction(self.node, node)
+        assert introduction.made(LONG_S, self.waits), f"{node} does not answer; processes said:\n{self.said()}"
         future = client.call_async(request or kind.Request())
-        return self.until(lambda: future.done() and future.result(), f"an answer of {service}")
+        try:
+            return self.until(lambda: future.done() and future.result(), f"an answer of {service}")
+        finally:
+            introduction.close()
+            self.node.destroy_client(client)
 
     def start(self, module: str, node: str, parameters: Mapping[str, Any], folder: Path) -> subprocess.Popen[str]:
         """A process of the deployment, started as the plan does."""
@@ -133,8 +149,12 @@ class Bench:
         from robot_stack.deploy.ros_node import Finished
 
         while self.context.ok():
-            with contextlib.suppress(ExternalShutdownException, Finished):
-                self.executor.spin()
+            try:
+                with contextlib.suppress(ExternalShutdownException, Finished):
+                    self.executor.spin()
+            except RuntimeError:
+                if self.context.ok():  # otherwise a callback published after the end
+                    raise
 
 
 class StandIn:

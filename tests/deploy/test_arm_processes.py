@@ -50,7 +50,7 @@ def test_a_policy_bundle_reaches_the_motors(
     # joint states freeze under stamps that stand still: stopped, latched, and the reason is told
     def put(*faults: str) -> Any:
         request = SetParameters.Request(parameters=[Parameter("faults", value=list(faults)).to_parameter_msg()])
-        return bench.call("emulator/set_parameters", SetParameters, request).results[0]
+        return bench.call("emulator", "emulator/set_parameters", SetParameters, request).results[0]
 
     assert "did you mean" in put("frozen_state").reason
     assert put("frozen_states").successful

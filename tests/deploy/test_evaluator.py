@@ -201,7 +201,7 @@ def test_over_ros_with_stand_ins(bench: Bench, tmp_path: Path) -> None:
     from robot_stack.deploy.evaluator_process import EvaluatorNode
 
     clock, robot, did = ScaledClock(2.0), StandIn(bench, ROBOT), []
-    emulator, policy = bench.make_node("emulator"), bench.make_node("policy")
+    asked, emulator, policy = (bench.make_node(name) for name in ("robot", "emulator", "policy"))
     emulator.declare_parameter("seed", 0)
     policy.declare_parameter("seed", 0)
     score = bench.node.create_publisher(JointState, "score", reliable(50))
@@ -219,7 +219,7 @@ def test_over_ros_with_stand_ins(bench: Bench, tmp_path: Path) -> None:
             response.success = True
             return response
 
-        bench.node.create_service(Trigger, name, answer)
+        asked.create_service(Trigger, name, answer)
 
     for name, target in (("hold", "HOLD"), ("ready", "HOLD"), ("arm", "ARMED"), ("reset", "HOLD")):
         serve(name, target)

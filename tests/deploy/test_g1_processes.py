@@ -80,7 +80,7 @@ def put(bench: Bench, **values: Any) -> Any:
 
     request = SetParameters.Request()
     request.parameters = [Parameter(name, value=value).to_parameter_msg() for name, value in values.items()]
-    return bench.call("emulator/set_parameters", SetParameters, request).results[0]
+    return bench.call("emulator", "emulator/set_parameters", SetParameters, request).results[0]
 
 
 def test_from_chunks_to_the_robots_own_messages_and_back(bench: Bench, tmp_path: Path) -> None:

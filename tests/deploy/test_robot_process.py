@@ -58,21 +58,11 @@ class Operator:
 
         request = ChangeState.Request()
         request.transition.id = transition
-        return self.bench.call(f"{node}/change_state", ChangeState, request).success
+        return self.bench.call(node, f"{node}/change_state", ChangeState, request).success
 
     def ask(self, service: str) -> Any:
-        """Asked again where no answer comes: a request to a server that was just found, or killed, may be lost."""
-        from std_srvs.srv import Trigger
-
-        client = self.bench.node.create_client(Trigger, service)
-        for _ in range(10):
-            assert client.wait_for_service(LONG_S)
-            future = client.call_async(Trigger.Request())
-            end = self.beats + 200  # of 40 ms
-            self.bench.until(lambda: future.done() or self.beats > end, f"an answer of {service}")  # noqa: B023
-            if future.done():
-                return future.result()
-        raise AssertionError(f"{service} does not answer:\n{self.bench.said()}")
+        """A Trigger of the robot node."""
+        return self.bench.call("robot", service)
 
     def wait_state(self, name: str) -> None:
         self.bench.until(lambda: self.bench.heard["state"] and self.bench.heard["state"][-1].data == name, name)
@@ -220,7 +210,7 @@ def test_what_is_wrong_is_refused_with_the_reason(bench: Bench, operator: Operat
     def put(**values: float) -> Any:
         request = SetParameters.Request()
         request.parameters = [Parameter(name, value=value).to_parameter_msg() for name, value in values.items()]
-        return bench.call("robot/set_parameters", SetParameters, request).results[0]
+        return bench.call("robot", "robot/set_parameters", SetParameters, request).results[0]
 
     assert put(max_chunk_age_s=0.5).successful
     assert "positive" in put(max_chunk_age_s=-1.0).reason

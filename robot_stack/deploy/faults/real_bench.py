@@ -19,6 +19,7 @@ import numpy as np
 
 from robot_stack.core.config_json import canonical_json
 from robot_stack.core.errors import RobotStackError
+from robot_stack.deploy.introduction import Introduction, poll
 from robot_stack.hardware.ros.environment import ros_environment
 from robot_stack.sim.robots.panda import PANDA, VELOCITY
 
@@ -221,13 +222,14 @@ class RealBench:
     def _call(self, service: str, kind: Any, request: Any) -> Any:
         client = self.node.create_client(kind, service)
         try:
-            if not client.wait_for_service(WAIT_S):
-                return None
+            introduction = Introduction(self.node, "robot")
+            try:
+                if not (client.wait_for_service(WAIT_S) and introduction.made(WAIT_S, poll)):
+                    return None
+            finally:
+                introduction.close()
             future = client.call_async(request)
-            end = time.monotonic() + 30.0
-            while not future.done() and time.monotonic() < end:
-                time.sleep(0.002)
-            return future.result() if future.done() else None
+            return future.result() if poll(future.done, 30.0) else None
         finally:
             self.node.destroy_client(client)
 
