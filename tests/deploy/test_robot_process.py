@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from robot_stack.hardware.ros.environment import ros_environment
-from tests.deploy.ros_bench import DOMAIN, LONG_S, NAMESPACE, Bench
+from tests.deploy.ros_bench import DOMAIN, NAMESPACE, Bench
 
 PANDA = {"robot": "panda", "task": "panda/drawer", "bus": "direct", "clock_speed": 0.5, "ready_speed": 0.5}
 
