@@ -18,12 +18,10 @@ from robot_stack.core.world import World
 from robot_stack.sim.control.whole_body.rotations import matrix_of, quaternion_from_vector, rotation_vector
 from robot_stack.sim.mujoco_robot import MujocoRobot
 from robot_stack.sim.operators.arm_kinematics import ArmKinematics
+from robot_stack.sim.operators.wavering import Wavering
 
 Pose = tuple[np.ndarray, np.ndarray]
 """Position ``(3,)`` [m] and rotation matrix ``(3, 3)`` in the world."""
-
-NOISE_MEMORY = 0.95
-"""How much of the noise on the aims stays from one control step to the next."""
 
 FINE = 0.05
 """Share of the noise in fine movements."""
@@ -89,8 +87,7 @@ class HandScript:
         """For the script's own choices."""
         self.pace = self.rng.uniform(0.85, 1.15)
         """Factor on all speeds of this episode."""
-        self._wavering = generator(seed, 0x0B)
-        self._noise = {hand: np.zeros(3) for hand in self.hands}
+        self._wavering = Wavering(self._noise_std, (len(self.hands), 3), seed)
         self._bias = {hand: np.zeros(3) for hand in self.hands}
         self._calm = 1.0
         self._resting = True
@@ -208,17 +205,19 @@ class HandScript:
             yield
 
     def _error(self, hand: str) -> np.ndarray:
-        return self._aim[hand][0] + self._noise[hand] - self.see(f"{hand}_position")
+        noise = self._wavering.value[self.hands.index(hand)]
+        return self._aim[hand][0] + noise - self.see(f"{hand}_position")
 
     def _action(self) -> np.ndarray:
         targets = {}
+        if self._posture is None:  # else it would have grown unseen, and the hands would jump when they are led again
+            self._wavering.step(self._calm)
+        noise = dict(zip(self.hands, self._wavering.value, strict=True))
         for hand, (position, rotation) in self._aim.items():
             error = self._error(hand)
             if self._resting and ENOUGH_M < np.abs(error).max() < BIAS_M:
                 self._bias[hand] = np.clip(self._bias[hand] + BIAS_GAIN * error, -BIAS_M, BIAS_M)
-            fresh = self._wavering.normal(0.0, self._noise_std, 3) * np.sqrt(1 - NOISE_MEMORY**2)
-            self._noise[hand] = NOISE_MEMORY * self._noise[hand] + self._calm * fresh
-            targets[hand] = (position + self._bias[hand] + self._noise[hand], rotation)
+            targets[hand] = (position + self._bias[hand] + noise[hand], rotation)
         body = self._arms.solve(targets) if self._posture is None else self._arms.bend(self._posture)
         if not self._in_joints:
             poses = targets if self._posture is None else {hand: self._arms.pose(hand) for hand in self.hands}
