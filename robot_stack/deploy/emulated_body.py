@@ -67,6 +67,7 @@ class EmulatedBody:
         """Put the body to the start that belongs to ``seed``."""
         self.plant.reset(seed)
         self._still = self._waits
+        self._begin_s += max(0.0, self._clock.now() - self.due_s)  # putting it there took time; none of it is lost
         self._emulator.reset(self._read())
         self._tell()
 

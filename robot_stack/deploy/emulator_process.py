@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from typing import Any
 
 from robot_stack.core.clock import ScaledClock
@@ -25,6 +26,9 @@ from robot_stack.sim.robot_catalog import robot_name, robot_spec, robot_task, ta
 
 RESET_PATIENCE_S = 30.0
 """Longest that a reset may take [s]."""
+
+SLOW_AGAIN_S = 10.0
+"""A machine that is too slow is spoken of no more often than this [s]."""
 
 
 class EmulatorNode:
@@ -58,6 +62,7 @@ class EmulatorNode:
         self._wish: tuple[int, threading.Event] | None = None
         self._failure: RobotStackError | None = None
         self._ending = threading.Event()
+        self._slowness = Slowness(config.clock_speed)
         self._body.reset(config.seed)
         self._thread = threading.Thread(target=self._simulate, name="simulation", daemon=True)
         self._thread.start()
@@ -80,7 +85,7 @@ class EmulatorNode:
         self._score = node.create_publisher(JointState, "score", reliable(50))
         node.create_subscription(String, "state", self._heed_state, latched())
         node.create_service(Trigger, "~/reset", self._serve_reset)
-        node.create_timer(0.1, self._raise_failure)
+        node.create_timer(0.1, self._tend)
 
     def _simulate(self) -> None:
         try:
@@ -119,9 +124,39 @@ class EmulatorNode:
         response.message = f"at the start of seed {seed}" if response.success else "the simulation does not answer"
         return response
 
-    def _raise_failure(self) -> None:
+    def _tend(self) -> None:
         if self._failure is not None:
             raise self._failure
+        sentence = self._slowness.said(self._body.lost_s, time.monotonic())
+        if sentence:
+            self.node.get_logger().warning(sentence)
+
+
+class Slowness:
+    """Puts into words that the machine does not keep up, once in a while.
+
+    Args:
+        clock_speed: that it should keep up with.
+    """
+
+    def __init__(self, clock_speed: float) -> None:
+        self._clock_speed, self._told_lost_s, self._told_s = clock_speed, 0.0, -float("inf")
+
+    def said(self, lost_s: float, now_s: float) -> str:
+        """What to say now; empty for nothing.
+
+        Args:
+            lost_s: time lost to the simulated body so far [s of robot time].
+            now_s: real time [s].
+        """
+        lost = lost_s - self._told_lost_s
+        if lost <= 0.0 or now_s - self._told_s < SLOW_AGAIN_S:
+            return ""
+        self._told_lost_s, self._told_s = lost_s, now_s
+        return (
+            f"this machine is too slow or too busy for clock_speed {self._clock_speed:g}: the simulated robot stood "
+            f"still for {lost:.2f} s, which its driver sees as a silent or jumping robot; run at a lower clock_speed"
+        )
 
 
 def _tracked_fields(plant: MujocoPlant) -> list[Field]:

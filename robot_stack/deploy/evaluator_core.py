@@ -213,10 +213,10 @@ class Evaluation:
         while stage.state != "ARMED":
             state = stage.state
             if state in STOPS:
-                resets += 1
-                if resets > MOST_RESETS:
+                if resets == MOST_RESETS:
                     raise StageError("the robot stops again and again before it is ARMED", got=sentence)
-                readied, sentence = False, stage.request("reset")[1]
+                reset, sentence = stage.request("reset")
+                readied, resets = False, resets + reset  # one that is refused waits for the fault to be gone
                 self._pause(0.3)
             elif state == "IDLE" or (state == "HOLD" and not readied):
                 readied, sentence = stage.request("ready")
@@ -258,6 +258,8 @@ class Evaluation:
                 ending = "stopped"
                 break
         steps = round((stage.now_s() - began_s) * hz)
+        if ending == "stopped":
+            self._say(f"episode {index}: the robot left ARMED by itself for {stage.state}")
         if stage.state == "ARMED":
             stage.request("hold")
         success = ending == "success"

@@ -15,7 +15,6 @@ from typing import Any
 from robot_stack.core.clock import ScaledClock
 from robot_stack.core.config_json import from_plain
 from robot_stack.core.embodiment import Embodiment
-from robot_stack.core.errors import RobotStackError
 from robot_stack.deploy.evaluator_config import EvaluatorConfig
 from robot_stack.deploy.evaluator_core import Evaluation, Seen, StageEnded, StageError
 from robot_stack.deploy.introduction import Introduction
@@ -152,7 +151,7 @@ class RosStage:
             raise StageError(f"the {node} does not take the seed {seed}", got=answer.results[0].reason)
 
     def _call(self, node: str, client: Any, request: Any, name: str) -> Any:
-        timeout_s = self._config.step_timeout_s / self._clock.speed
+        timeout_s = self._config.step_timeout_s / min(1.0, self._clock.speed)
         if not client.wait_for_service(timeout_s):
             raise StageError("a service is not there", got=name)
         if not self._known[node].made(timeout_s, self._waits):
@@ -227,7 +226,7 @@ class EvaluatorNode:
         log = node.get_logger()
         self._stage = RosStage(node, config, Person(log.info, listen=config.verdict == "person"))
         self._evaluation = Evaluation(config, self._stage, log.info)
-        self._failure: RobotStackError | None = None
+        self._failure: Exception | None = None
         self._done = False
         self._thread = threading.Thread(target=self._run, name="evaluation", daemon=True)
         self._thread.start()
@@ -244,8 +243,9 @@ class EvaluatorNode:
             self.node.get_logger().info(f"done: {result.success}")
         except StageEnded:
             pass  # what is finished is in the journal
-        except RobotStackError as error:
-            self._failure = error
+        except Exception as error:  # whatever it is must end the process: nobody else waits for this thread
+            if self.node.context.ok():  # else a signal has ended ROS under a question that was on its way
+                self._failure = error
         self._done = True
 
     def _look(self) -> None:

@@ -8,6 +8,7 @@ from robot_stack.core.clock import SimulatedClock
 from robot_stack.core.joint_bus import BusState
 from robot_stack.core.joint_control import JointCommand
 from robot_stack.deploy.emulated_body import EmulatedBody, Seen
+from robot_stack.deploy.emulator_process import Slowness
 from robot_stack.sim.joint_plant import MujocoPlant
 from robot_stack.sim.robot_catalog import robot_spec, robot_task
 
@@ -96,3 +97,22 @@ def test_time_that_the_machine_lost_is_lost_to_the_body_and_counted() -> None:
     lost = body.lost_s
     body.step()
     assert body.lost_s == lost, "a little is made up for"
+
+
+def test_a_machine_that_is_too_slow_is_told_so_and_a_reset_is_no_slowness() -> None:
+    clock, seen = SimulatedClock(100.0), []
+    body, _ = body_of(clock, seen)
+    told = Slowness(0.5)
+    clock.sleep_until(101.0)
+    body.reset(3)
+    steps(body, clock, 20)
+    assert told.said(body.lost_s, 0.0) == ""
+    clock.sleep_until(clock.now() + 0.75)
+    steps(body, clock, 1)
+    sentence = told.said(body.lost_s, 0.1)
+    assert "clock_speed 0.5" in sentence
+    assert "stood still for 0.75 s" in sentence
+    clock.sleep_until(clock.now() + 0.75)
+    steps(body, clock, 1)
+    assert told.said(body.lost_s, 5.0) == "", "not again and again"
+    assert "0.75 s" in told.said(body.lost_s, 11.0), "since the last time"

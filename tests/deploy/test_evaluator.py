@@ -15,7 +15,7 @@ import pytest
 from robot_stack.core.errors import ConfigError
 from robot_stack.core.seeding import episode_seed
 from robot_stack.deploy.evaluator_config import EvaluatorConfig
-from robot_stack.deploy.evaluator_core import Evaluation, Seen, StageEnded, StageError
+from robot_stack.deploy.evaluator_core import MOST_RESETS, Evaluation, Seen, StageEnded, StageError
 from robot_stack.deploy.person import Person
 from robot_stack.deploy.ros_node import reliable, set_stamp
 from robot_stack.evaluation.compare import compare
@@ -108,6 +108,24 @@ def test_the_robot_is_led_from_any_state_to_armed_and_held_afterwards(tmp_path: 
         result = Evaluation(config(tmp_path / state, episodes=2), stage).run()
         assert result.success.rate == 1.0
         assert stage.state == "HOLD"
+
+
+def test_a_reset_that_is_refused_waits_and_a_robot_that_stops_again_and_again_does_not(tmp_path: Path) -> None:
+    """On a busy machine a simulated robot can be silent for a while: no reason to give the episode up."""
+    stage = Theatre(lambda seed: ("succeed", 0.2))
+    stage.state, stage.refuse = "SOFT_STOP", {"reset": 12}
+    assert Evaluation(config(tmp_path, episodes=1), stage).run().success.rate == 1.0
+
+    class Falling(Theatre):
+        def wait(self, timeout_s: float) -> None:
+            super().wait(timeout_s)
+            self.state = "SOFT_STOP"
+
+    falling = Falling(lambda seed: ("succeed", 0.2))
+    with pytest.raises(StageError) as raised:
+        Evaluation(config(tmp_path / "falling", episodes=1 + 2), falling).run()
+    assert "again and again" in str(raised.value)
+    assert falling.asked.count("reset") == 3 * MOST_RESETS, "each of three episodes"
 
 
 def test_an_interrupted_evaluation_goes_on(tmp_path: Path) -> None:
