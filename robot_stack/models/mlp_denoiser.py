@@ -3,6 +3,12 @@
 A chunk of T steps is one vector. On short chunks such a network learns as well as a convolutional one in many
 low-dimensional tasks (Ren et al., "Diffusion Policy Policy Optimization", arXiv 2409.00588, use MLPs there), at a
 small part of the arithmetic. Conditioning is adaLN-zero as in :mod:`robot_stack.models.transformer1d`.
+
+What a denoiser answers holds the noise of its input, number by number. A stream hardly wider than the chunk cannot
+carry all of it through its normalisation: what is lost comes out as white noise on the sampled actions, the more the
+larger the chunk is (two arms: 16 steps of 14 numbers). With ``skip`` the noisy chunk is added to the answer, scaled by
+a number for each action that time and condition decide, and the stream is left with what is not noise; Karras et al.
+(arXiv 2206.00364) scale such a skip by a formula of the noise level.
 """
 
 from __future__ import annotations
@@ -28,6 +34,7 @@ class MlpDenoiserConfig:
         mlp_ratio: hidden width of a block over ``width``.
         time_embed_dim: size of the sinusoidal time embedding, even.
         dropout: probability of dropping a hidden unit in training.
+        skip: whether the noisy chunk, scaled, is added to the answer.
     """
 
     width: int = 256
@@ -35,6 +42,7 @@ class MlpDenoiserConfig:
     mlp_ratio: float = 2.0
     time_embed_dim: int = 64
     dropout: float = 0.0
+    skip: bool = False
 
 
 class MlpDenoiser(nn.Module):
@@ -65,7 +73,8 @@ class MlpDenoiser(nn.Module):
         self.chunk_in = nn.Linear(horizon * action_dim, width)
         self.hidden_in = nn.ModuleList([nn.Linear(width, hidden) for _ in range(config.depth)])
         self.hidden_out = nn.ModuleList([nn.Linear(hidden, width) for _ in range(config.depth)])
-        self.adaln = nn.Linear(width, (3 * config.depth + 2) * width)
+        self._parts = [width] * (3 * config.depth + 2) + [action_dim] * config.skip
+        self.adaln = nn.Linear(width, sum(self._parts))
         self.chunk_out = nn.Linear(width, horizon * action_dim)
         for layer in (self.adaln, self.chunk_out):
             nn.init.zeros_(layer.weight)
@@ -84,7 +93,7 @@ class MlpDenoiser(nn.Module):
         return self.cond_embedding(cond)
 
     def modulation(self, encoded_times: Tensor, encoded_cond: Tensor) -> Tensor:
-        """All adaLN parameters (..., M) of all blocks in one product; the two parts broadcast against each other."""
+        """All adaLN parameters (..., M) of all blocks, and the skip's, in one product; the two parts broadcast."""
         return self.adaln(F.silu(encoded_times + encoded_cond))
 
     def forward_modulated(self, x: Tensor, modulation: Tensor) -> Tensor:
@@ -95,7 +104,7 @@ class MlpDenoiser(nn.Module):
         """
         if x.shape[1] != self.horizon:
             raise ShapeError("the chunk has another length than the network", got=x.shape[1], expected=self.horizon)
-        parts = modulation.split(self.config.width, dim=-1)
+        parts = modulation.split(self._parts, dim=-1)
         stream = self.chunk_in(x.flatten(1))
         for index, (expand, contract) in enumerate(zip(self.hidden_in, self.hidden_out, strict=True)):
             shift, scale, gate = parts[3 * index : 3 * index + 3]
@@ -103,4 +112,6 @@ class MlpDenoiser(nn.Module):
             if self.config.dropout:
                 hidden = F.dropout(hidden, self.config.dropout, self.training)
             stream = torch.addcmul(stream, gate, contract(hidden))
-        return self.chunk_out(norm_modulate(stream, parts[-2], parts[-1])).view_as(x)
+        last = 3 * self.config.depth
+        answer = self.chunk_out(norm_modulate(stream, parts[last], parts[last + 1])).view_as(x)
+        return torch.addcmul(answer, parts[-1].unsqueeze(-2), x) if self.config.skip else answer

@@ -96,6 +96,9 @@ class MlpDenoiserConfig:
     dropout: float = 0.0
     """Of hidden units, in training."""
 
+    skip: bool = False
+    """Add the noisy chunk, scaled, to the answer: for chunks of many numbers, as those of two arms."""
+
     def check_horizon(self, horizon: int) -> None:
         """Any horizon will do."""
 
