@@ -10,6 +10,7 @@ import numpy as np
 from robot_stack.core.joint_bus import BusError
 from robot_stack.hardware.arms.config import ArmConfig, ControllerConfig, GripperConfig
 from robot_stack.hardware.arms.goals import GoalSender
+from robot_stack.hardware.ros.action_client import action_client
 
 REJECTED_IN_A_ROW = 5
 """So many refused goals one after the other are a fault."""
@@ -111,11 +112,10 @@ class TrajectoryAction:
     def __init__(
         self, node: Any, name: str, joints: tuple[str, ...], horizon_s: float, now: Callable[[], float], action: Any
     ) -> None:
-        from rclpy.action.client import ActionClient
 
         self._name, self._joints, self._ahead = name, list(joints), duration(horizon_s)
         self._goal = action.Goal
-        self._sender = GoalSender(ActionClient(node, action, f"{name}/follow_joint_trajectory"), now, horizon_s / 2)
+        self._sender = GoalSender(action_client(node, action, f"{name}/follow_joint_trajectory"), now, horizon_s / 2)
 
     def send(self, numbers: np.ndarray) -> None:
         """Send a goal of one point, if the last one is long enough ago."""
@@ -144,10 +144,9 @@ class GripperAction:
     """The GripperCommand action; a goal only when the command has moved."""
 
     def __init__(self, node: Any, config: GripperConfig, now: Callable[[], float], action: Any) -> None:
-        from rclpy.action.client import ActionClient
 
         self._config, self._goal = config, action.Goal
-        client = ActionClient(node, action, f"{config.name}/{config.action}")
+        client = action_client(node, action, f"{config.name}/{config.action}")
         self._sender = GoalSender(client, now, config.min_interval_s)
         self._asked: float | None = None
 
