@@ -16,8 +16,11 @@ import numpy as np
 
 from robot_stack.core.action import Intervention
 from robot_stack.core.errors import ConfigError
+from robot_stack.hardware.driver_watch import DriverWatch
 
 REFUSALS = (
+    "unreadable",
+    "another_driver",
     "not_armed",
     "wrong_robot",
     "wrong_names",
@@ -60,6 +63,12 @@ class StampedChunk:
     fingerprint: str = ""
     """Of the embodiment that it is meant for."""
 
+    driver: str = ""
+    """Who sent it: a name that nobody else has."""
+
+    trouble: str = ""
+    """Why it could not be read, in words; the rest means nothing then."""
+
 
 @dataclass(frozen=True)
 class ChunkConfig:
@@ -80,8 +89,12 @@ class ChunkConfig:
     remembered: int = 512
     """So many stamps of observations are remembered."""
 
+    driver_timeout_s: float = 1.0
+    """Whoever sent a chunk counts as a driver for so long [s]."""
+
     def __post_init__(self) -> None:
-        if not (self.max_age_s > 0 and self.time_to_live_s > 0 and self.max_offset_s > 0):
+        times = (self.max_age_s, self.time_to_live_s, self.max_offset_s, self.driver_timeout_s)
+        if not min(times) > 0:
             raise ConfigError("times of a chunk buffer must be positive", got=self)
         if self.max_steps < 1 or self.remembered < 1:
             raise ConfigError("a chunk buffer needs to remember something", got=self)
@@ -107,6 +120,9 @@ class ChunkBuffer:
     A chunk replaces the plan from its first action on that is still to come; until then the plan before it goes on. An
     action applies from the control tick nearest to its time, so times may lie half a period off the robot's ticks.
 
+    One driver is obeyed: the one whose chunk is the first to be taken after :meth:`clear`. Chunks of others are refused
+    until the next one, so that two drivers can never take turns.
+
     Args:
         names: of the numbers of an action.
         fingerprint: of the robot's embodiment; empty accepts chunks for any.
@@ -128,6 +144,10 @@ class ChunkBuffer:
         self._end_s = -np.inf
         self._newest_ns: int | None = None
         self._not_before_ns: int | None = None
+        self.drivers = DriverWatch()
+        """Everybody who sends chunks, whether they are taken or not."""
+        self.driver: str | None = None
+        """Who is obeyed since the plan was cleared; ``None`` before the first chunk was taken."""
         self._refused: Counter[str] = Counter()
         self.accepted = 0
         """Chunks that were taken."""
@@ -151,8 +171,9 @@ class ChunkBuffer:
         self._known.add(stamp_ns)
 
     def clear(self, not_before_ns: int | None = None) -> None:
-        """Drop the plan; chunks from observations before ``not_before_ns`` are refused from now on."""
+        """Drop plan and driver; chunks from observations before ``not_before_ns`` are refused from now on."""
         self._times, self._rows, self._end_s = [], [], -np.inf
+        self.driver = None
         self._newest_ns = None
         self._not_before_ns = not_before_ns
 
@@ -167,7 +188,8 @@ class ChunkBuffer:
         Returns:
             ``None``, or why it was refused: the reason is one of :data:`REFUSALS`.
         """
-        why = self._wrong_form(chunk) or self._wrong_time(chunk, now_s, armed)
+        self.drivers.hear(chunk.driver, now_s, self.config.driver_timeout_s)
+        why = self._wrong_driver(chunk) or self._wrong_form(chunk) or self._wrong_time(chunk, now_s, armed)
         if why is None:
             times = chunk.stamp_ns * 1e-9 + chunk.offsets_s
             steps = np.diff(times)
@@ -210,12 +232,19 @@ class ChunkBuffer:
         self._times = self._times[:keep] + [row.due_s for row in new]
         self._rows = self._rows[:keep] + new
         self._end_s = self._end_of(float(times[-1]), last_step_s)
-        self._newest_ns = chunk.stamp_ns
+        self._newest_ns, self.driver = chunk.stamp_ns, chunk.driver
         self.accepted += 1
         self.trimmed += first
 
+    def _wrong_driver(self, chunk: StampedChunk) -> Intervention | None:
+        if self.driver is None or chunk.driver == self.driver:
+            return None
+        return Intervention("another_driver", f"{chunk.driver!r} sends actions while {self.driver!r} drives")
+
     def _wrong_form(self, chunk: StampedChunk) -> Intervention | None:
         """What forbids a chunk whenever it comes."""
+        if chunk.trouble:
+            return Intervention("unreadable", chunk.trouble)
         if self._fingerprint and chunk.fingerprint != self._fingerprint:
             got = chunk.fingerprint[:12] or "nothing"
             return Intervention("wrong_robot", f"made for {got}, this robot is {self._fingerprint[:12]}")

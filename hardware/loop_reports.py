@@ -166,6 +166,12 @@ class LoopStatus:
     last_refusal: str = ""
     """Why the last refused chunk was."""
 
+    driver: str = ""
+    """Whose actions are followed since the robot was armed; empty before the first."""
+
+    rivals: tuple[str, ...] = ()
+    """Others who sent actions lately."""
+
     actions_trimmed: int = 0
     """Actions that came too late within chunks that were taken."""
 

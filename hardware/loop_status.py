@@ -74,6 +74,8 @@ def snapshot(loop: Any, now_s: float) -> LoopStatus:
         chunks_accepted=chunks.accepted,
         chunks_refused=chunks.refused,
         last_refusal="" if refusal is None else f"{refusal.reason}: {refusal.detail}",
+        driver=chunks.driver or "",
+        rivals=() if chunks.driver is None else chunks.drivers.others(chunks.driver, now_s),
         actions_trimmed=chunks.trimmed,
         states_out_of_order=loop.watch.out_of_order,
     )

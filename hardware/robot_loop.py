@@ -213,14 +213,15 @@ class RobotLoop:
         """Whether somebody holds a deadman switch."""
         return self._remote_deadman or self._deadman.held(now_s)
 
-    def _not_armable(self) -> str:
+    def _not_armable(self, now_s: float) -> str:
         """Why no driver must be let on the robot, or an empty string."""
         good, guard, driving = self.watch.good, self._guard, self.driving
         if good is None or guard is None or driving is None:
             return "nothing was heard from the robot"
         if self.perception.state is None:
             return self.perception.missing or "the robot's state is not known"
-        return "" if driving.active else self._off(good, guard, self.parts.config.arm_tolerance)
+        off = "" if driving.active else self._off(good, guard, self.parts.config.arm_tolerance)
+        return off or self.chunks.drivers.several(now_s)
 
     def _off(self, good: BusState, guard: JointGuard, tolerance: float) -> str:
         """Which joint is not where it is told to be, or an empty string."""
@@ -241,7 +242,7 @@ class RobotLoop:
             deadman=self.deadman_held(now_s),
             estop_pressed=self.inputs.estop_pressed,
             can_damp=self.parts.bus.obeys == "full",
-            not_armable=self._not_armable() if event is Event.ARM else "",
+            not_armable=self._not_armable(now_s) if event is Event.ARM else "",
         )
         decision = decide(before, event, conditions)
         if decision.accepted:

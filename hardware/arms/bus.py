@@ -15,6 +15,8 @@ from robot_stack.core.joint_control import JointCommand
 from robot_stack.hardware.arms.config import ArmConfig
 from robot_stack.hardware.arms.joint_map import ArmJointMap
 from robot_stack.hardware.arms.outputs import Output, make_gripper, make_output
+from robot_stack.hardware.arms.stamp_count import StampCount
+from robot_stack.hardware.ros.steady_timer import steady_timer
 
 STALE_PERIODS = 5
 """After so many command periods without a command the arm is told to stay where it is."""
@@ -58,7 +60,7 @@ class ArmBus:
         self._order = np.zeros(0, dtype=int)
         self._state: BusState | None = None
         self._trouble = ""
-        self._counted = 0
+        self._count = StampCount()
         self._written_s: float | None = None
         self._stopped_by_timer = False
 
@@ -122,7 +124,7 @@ class ArmBus:
             raise BusError(f"no joint states of {self.config.robot!r}")
         self._tell(state.joint_position)
         period_s = STALE_PERIODS / self.config.command_hz
-        self._timer = self._timer or self._node.create_timer(period_s, self._watch)
+        self._timer = self._timer or steady_timer(self._node, period_s, self._watch)
 
     def read(self) -> BusState | None:
         """The newest joint states, with what is wrong."""
@@ -200,13 +202,12 @@ class ArmBus:
         except (RobotStackError, IndexError) as error:
             self._trouble = f"joint states cannot be read: {str(error).splitlines()[0]}"
             return
-        self._counted += 1
-        stamp = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
+        sequence = self._count.of(message.header.stamp.sec * 10**9 + message.header.stamp.nanosec)
         self._trouble = ""
         ours = self.map.to_ours(position)
         rate = self._rate(ours, now) if velocity is None else self.map.to_ours(velocity, rate=True)
         load = np.zeros_like(ours) if effort is None else self.map.efforts(effort)
-        self._state = BusState(now, stamp or self._counted, ours, rate, load)
+        self._state = BusState(now, sequence, ours, rate, load)
         self._heard.set()
 
     def _rate(self, position: np.ndarray, now: float) -> np.ndarray:

@@ -21,6 +21,7 @@ from robot_stack.core.config_json import from_plain
 from robot_stack.core.embodiment import Embodiment
 from robot_stack.core.errors import RobotStackError
 from robot_stack.hardware.ros.qos import latched, newest, reliable, set_stamp
+from robot_stack.hardware.ros.steady_timer import steady_timer
 
 T = TypeVar("T")
 
@@ -59,12 +60,12 @@ class RobotLink:
             (DiagnosticStatus, "interventions", reliable(10)),
         ):
             self.listen(kind, topic, quality)
-        self._chunks = self.node.create_publisher(JointTrajectory, "action_chunk", reliable(1))
+        self._chunks: Any = None
         self._deadman = self.node.create_publisher(Joy, "deadman", newest())
         self._beats = 0
         self.holds_deadman = False
         """Say that the deadman switch is held, in simulation."""
-        self.node.create_timer(0.05, self._beat)
+        steady_timer(self.node, 0.05, self._beat)
         self._thread = threading.Thread(target=self._spin, name="robot link", daemon=True)
         self._thread.start()
 
@@ -175,8 +176,14 @@ class RobotLink:
             raise LinkError(f"the robot refused {service!r}", got=answer.message)
         return answer.message
 
+    def offer_actions(self) -> None:
+        """Become a driver: whoever only looks and asks must not count as one. Idempotent."""
+        if self._chunks is None:
+            self._chunks = self.node.create_publisher(JointTrajectory, "action_chunk", reliable(1))
+
     def send(self, chunk: JointTrajectory) -> None:
         """Publish an action chunk."""
+        self.offer_actions()
         self._chunks.publish(chunk)
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory
 
@@ -16,7 +17,11 @@ from robot_stack.core.joint_bus import BusState
 from robot_stack.core.senses import Tracked
 from robot_stack.hardware.chunk_buffer import StampedChunk, to_ns
 from robot_stack.hardware.loop_reports import LoopStatus
+from robot_stack.hardware.perception import in_one_line
 from robot_stack.hardware.ros.qos import set_stamp, stamp_ns
+
+LARGEST_CHUNK = 1 << 20
+"""A larger message is no chunk: a thousand actions of forty numbers have a third of it [bytes]."""
 
 OK, WARN, ERROR = b"\x00", b"\x01", b"\x02"
 """Levels of a ``DiagnosticStatus``."""
@@ -42,8 +47,19 @@ def fill_joints(message: JointState, state: BusState) -> JointState:
     return message
 
 
-def chunk_of(message: JointTrajectory) -> StampedChunk:
-    """A driver's chunk; whatever is wrong with it is left for the chunk buffer to find."""
+def chunk_of(data: bytes, driver: str = "") -> StampedChunk:
+    """A driver's chunk; whatever is wrong with it is left for the chunk buffer to find.
+
+    Args:
+        data: a ``JointTrajectory`` as it came over the wire.
+        driver: who sent it.
+    """
+    if len(data) > LARGEST_CHUNK:
+        return _unreadable(f"{len(data)} bytes, limit {LARGEST_CHUNK}", driver)
+    try:
+        message = deserialize_message(data, JointTrajectory)
+    except Exception as error:  # whatever the middleware raises
+        return _unreadable(f"it is damaged: {in_one_line(error)}", driver)
     rows = [point.positions for point in message.points]
     sizes = {len(row) for row in rows}
     ragged = len(sizes) != 1
@@ -55,7 +71,12 @@ def chunk_of(message: JointTrajectory) -> StampedChunk:
         actions,
         np.array(offsets, dtype=np.float64),
         message.header.frame_id,
+        driver,
     )
+
+
+def _unreadable(trouble: str, driver: str) -> StampedChunk:
+    return StampedChunk(0, (), np.zeros((0, 0)), np.zeros(0), driver=driver, trouble=trouble)
 
 
 class TrackedReader:
@@ -114,9 +135,10 @@ def status_message(status: LoopStatus, robot: str, extra: Mapping[str, object] |
     if status.faults or status.latched:
         message.level = ERROR
         message.message = f"{status.state}: {'; '.join(status.faults.values()) or status.latched}"
-    elif status.missing or status.warnings:
+    elif status.missing or status.warnings or status.rivals:
         message.level = WARN
-        message.message = f"{status.state}: {'; '.join((status.missing, *status.warnings)).strip('; ')}"
+        rivals = tuple(f"{rival!r} sends actions as well" for rival in status.rivals)
+        message.message = f"{status.state}: {'; '.join((status.missing, *status.warnings, *rivals)).strip('; ')}"
     values: dict[str, object] = {}
     for name, value in vars(status).items():
         if isinstance(value, Mapping):

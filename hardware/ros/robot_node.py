@@ -9,6 +9,7 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.subscription import MessageInfo
 from sensor_msgs.msg import JointState, Joy
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
@@ -21,8 +22,10 @@ from robot_stack.hardware.realtime import LoopThread, raise_threads
 from robot_stack.hardware.robot_loop import RobotLoop
 from robot_stack.hardware.robot_parts import RobotParts
 from robot_stack.hardware.ros import robot_messages as messages
+from robot_stack.hardware.ros.driver_names import DriverNames
 from robot_stack.hardware.ros.qos import latched, newest, reliable, set_stamp, stamp_ns
 from robot_stack.hardware.ros.robot_publisher import RobotPublisher
+from robot_stack.hardware.ros.steady_timer import steady_timer
 from robot_stack.hardware.state_machine import REQUESTS, Event, State
 
 ANSWER_S = 3.0
@@ -33,6 +36,9 @@ ENGAGE_S = 120.0
 
 SETTLE_S = 2.0
 """A node that was just started gives others so much real time to be discovered before it takes a robot."""
+
+ACTION_CHUNK = "action_chunk"
+"""Where drivers send their actions."""
 
 STATUS_HZ = 5.0
 """Of the topic ``status``."""
@@ -60,12 +66,14 @@ class RobotNode(LifecycleNode):
         self._estop_pressed = False
         self._tracked: messages.TrackedReader | None = None
         self._mismatches: list[str] = []
+        self._rivals: tuple[str, ...] = ()
+        self._drivers = DriverNames(self, ACTION_CHUNK)
         self.publisher = RobotPublisher(self)
         self._listen()
         self._status = self.create_publisher(DiagnosticStatus, "status", reliable(10))
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", reliable(10))
-        self.create_timer(1.0 / STATUS_HZ, self._say_status)
-        self.create_timer(1.0, self._say_diagnostics)
+        steady_timer(self, 1.0 / STATUS_HZ, self._say_status)
+        steady_timer(self, 1.0, self._say_diagnostics)
         for event in REQUESTS:
             self.create_service(Trigger, event.value, self._server(event))
 
@@ -200,14 +208,15 @@ class RobotNode(LifecycleNode):
 
     def _listen(self) -> None:
         topics: list[tuple[Any, str, Any, Any]] = [
-            (JointTrajectory, "action_chunk", self._hear_chunk, reliable(2)),
+            (JointTrajectory, ACTION_CHUNK, self._hear_chunk, reliable(2)),
             (Joy, "deadman", self._hear_deadman, newest()),
             (Bool, "emergency_stop", self._hear_estop, latched()),
             (JointState, "tracked", self._hear_tracked, newest()),
         ]
         for kind, topic, callback, quality in topics:
             events = SubscriptionEventCallbacks(incompatible_qos=self._incompatible(topic))
-            self.create_subscription(kind, topic, callback, quality, event_callbacks=events)
+            raw = topic == ACTION_CHUNK  # so that what is too large costs no time, and Python's lock with it
+            self.create_subscription(kind, topic, callback, quality, event_callbacks=events, raw=raw)
 
     def _incompatible(self, topic: str) -> Callable[[Any], None]:
         def note(event: Any) -> None:
@@ -218,9 +227,10 @@ class RobotNode(LifecycleNode):
 
         return note
 
-    def _hear_chunk(self, message: JointTrajectory) -> None:
+    def _hear_chunk(self, message: bytes, info: MessageInfo) -> None:
         if self.loop is not None:
-            self.loop.inputs.hear_chunk(messages.chunk_of(message))
+            driver = self._drivers.of_message(info)
+            self.loop.inputs.hear_chunk(messages.chunk_of(message, driver))
 
     def _hear_deadman(self, message: Joy) -> None:
         if self.loop is not None:
@@ -244,6 +254,7 @@ class RobotNode(LifecycleNode):
             if loop is None or thread is None or not thread.running:
                 response.success, response.message = False, "the robot is not engaged (activate the node)"
                 return response
+            loop.chunks.drivers.known = self._drivers.present()
             asked = loop.inputs.ask(event)
             asked.wait(ANSWER_S)
             response.success, response.message = asked.accepted, asked.sentence
@@ -273,7 +284,14 @@ class RobotNode(LifecycleNode):
 
     def _say_status(self) -> None:
         status, extra = self.status()
+        self._warn_of(status.rivals)
         self._status.publish(messages.status_message(status, self.publisher.robot, extra))
+
+    def _warn_of(self, rivals: tuple[str, ...]) -> None:
+        for rival in rivals:
+            if rival not in self._rivals:
+                self.get_logger().warning(f"{rival!r} sends actions as well; they are refused while another drives")
+        self._rivals = rivals
 
     def _say_diagnostics(self) -> None:
         status, extra = self.status()

@@ -71,6 +71,7 @@ class RosRobot:
         self._fingerprint = self._embodiment.fingerprint()
         self._low, self._high = self._embodiment.action_limits
         self._period_s = 1.0 / self._embodiment.control_hz
+        self.link.offer_actions()
         for camera in self._embodiment.camera_names:
             self.link.listen(Image, _topic(camera), newest(2))
         self._first_ns: int | None = None

@@ -13,6 +13,7 @@ from robot_stack.deploy.ros_node import camera_topic, diagnostic, newest, reliab
 from robot_stack.hardware.cameras.capture import Capture, fitted
 from robot_stack.hardware.cameras.image_messages import fill_compressed, fill_image
 from robot_stack.hardware.cameras.sources import FrameSource, OpenCvCamera, VideoFile
+from robot_stack.hardware.ros.steady_timer import steady_timer
 
 
 class CameraNode:
@@ -48,7 +49,7 @@ class CameraNode:
             retry_s=config.retry_s,
         )
         self._told = ""
-        node.create_timer(1.0, self._tell)
+        steady_timer(node, 1.0, self._tell)
 
     def close(self) -> None:
         """Let go of the camera."""

@@ -14,6 +14,7 @@ from robot_stack.deploy.plant_bus import PlantBus
 from robot_stack.hardware.chunk_buffer import to_ns
 from robot_stack.hardware.ros.qos import reliable
 from robot_stack.hardware.ros.robot_messages import fill_numbers, numbers_message
+from robot_stack.hardware.ros.steady_timer import steady_timer
 
 SCORE = ("reward", "success", "failed")
 """Names of the numbers of the topic ``score``."""
@@ -37,7 +38,7 @@ class DirectEmulator:
         node.create_service(Trigger, "~/reset", self._reset)
         self._message = numbers_message(SCORE)
         self._score = node.create_publisher(JointState, "score", reliable(10))
-        node.create_timer(1.0 / rate_hz, self._say)
+        steady_timer(node, 1.0 / rate_hz, self._say)
 
     def _reset(self, request: Any, response: Any) -> Any:
         if self.bus is None:

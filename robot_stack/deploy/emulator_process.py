@@ -21,6 +21,7 @@ from robot_stack.deploy.emulated_cameras import EmulatedCameras
 from robot_stack.deploy.emulator_config import EmulatorConfig
 from robot_stack.deploy.parameters import declare
 from robot_stack.deploy.ros_node import latched, reliable, run, set_stamp
+from robot_stack.hardware.ros.steady_timer import steady_timer
 from robot_stack.sim.joint_plant import MujocoPlant
 from robot_stack.sim.robot_catalog import robot_name, robot_spec, robot_task, tasks_of
 
@@ -85,7 +86,7 @@ class EmulatorNode:
         self._score = node.create_publisher(JointState, "score", reliable(50))
         node.create_subscription(String, "state", self._heed_state, latched())
         node.create_service(Trigger, "~/reset", self._serve_reset)
-        node.create_timer(0.1, self._tend)
+        steady_timer(node, 0.1, self._tend)
 
     def _simulate(self) -> None:
         try:

@@ -21,6 +21,7 @@ from robot_stack.deploy.introduction import Introduction
 from robot_stack.deploy.parameters import declare
 from robot_stack.deploy.person import Person
 from robot_stack.deploy.ros_node import Finished, latched, reliable, run, stamp_ns
+from robot_stack.hardware.ros.steady_timer import steady_timer
 
 REQUESTS = ("hold", "reset", "ready", "arm")
 """Services of the robot node that an evaluation uses."""
@@ -230,7 +231,7 @@ class EvaluatorNode:
         self._done = False
         self._thread = threading.Thread(target=self._run, name="evaluation", daemon=True)
         self._thread.start()
-        node.create_timer(0.2, self._look)
+        steady_timer(node, 0.2, self._look)
 
     def close(self) -> None:
         """Stop after what is under way; what is finished is kept."""

@@ -11,6 +11,7 @@ from robot_stack.deploy.introduction import ASK_AGAIN_S
 from robot_stack.deploy.operator_config import OperatorConfig
 from robot_stack.deploy.operator_view import Known
 from robot_stack.deploy.ros_node import latched, newest, reliable, set_stamp, stamp_ns
+from robot_stack.hardware.ros.steady_timer import steady_timer
 
 DEADMAN_HZ = 25.0
 """Of the topic ``deadman``, in real time [Hz]; the robot waits 0.25 s."""
@@ -115,8 +116,8 @@ class OperatorLink:
         self._asked: list[Any] = []
         self._asked_s, self._last_s = -float("inf"), -float("inf")
         self._last: Any = None
-        node.create_timer(1.0 / DEADMAN_HZ, self._publish_deadman)
-        node.create_timer(0.2, self._look)
+        steady_timer(node, 1.0 / DEADMAN_HZ, self._publish_deadman)
+        steady_timer(node, 0.2, self._look)
 
     # What is heard
 

@@ -19,6 +19,7 @@ from robot_stack.deploy.policy_config import PolicyNodeConfig
 from robot_stack.deploy.policy_core import PolicyCore, Reports
 from robot_stack.deploy.ros_node import camera_topic, diagnostic, latched, newest, reliable, run, stamp_ns
 from robot_stack.hardware.cameras.image_messages import rgb_of, rgb_of_compressed
+from robot_stack.hardware.ros.steady_timer import steady_timer
 from robot_stack.runtime.timed_plan import TimedPlan
 
 
@@ -49,8 +50,8 @@ class PolicyNode:
         node.create_subscription(String, "embodiment", self._on_embodiment, latched())
         node.create_subscription(String, "state", lambda message: self.core.state(message.data), latched())
         node.create_subscription(JointState, "observation", self._on_observation, newest())
-        node.create_timer(0.1, self._tend)
-        node.create_timer(0.5, self._tell)
+        steady_timer(node, 0.1, self._tend)
+        steady_timer(node, 0.5, self._tell)
         node.add_on_set_parameters_callback(self._on_parameters)
 
     def close(self) -> None:

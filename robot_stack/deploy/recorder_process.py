@@ -18,6 +18,7 @@ from robot_stack.deploy.recorder_config import RecorderConfig
 from robot_stack.deploy.recorder_core import RecorderCore
 from robot_stack.deploy.ros_node import camera_topic, diagnostic, latched, newest, reliable, run, stamp_ns
 from robot_stack.hardware.cameras.image_messages import rgb_of, rgb_of_compressed
+from robot_stack.hardware.ros.steady_timer import steady_timer
 
 DEPTH = 500
 """Messages of a topic that may wait while an episode is committed: ten seconds at 50 Hz."""
@@ -62,8 +63,8 @@ class RecorderNode:
             ("mark_failure", lambda: core.judge(False)),
         ):
             node.create_service(Trigger, f"~/{name}", _serving(work))
-        node.create_timer(0.05, core.tend)
-        node.create_timer(1.0, self._tell)
+        steady_timer(node, 0.05, core.tend)
+        steady_timer(node, 1.0, self._tell)
 
     def close(self) -> None:
         """Commit what was recorded."""

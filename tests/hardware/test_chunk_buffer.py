@@ -197,3 +197,43 @@ def test_settings_are_checked() -> None:
         ChunkConfig(remembered=0)
     with pytest.raises(ConfigError):
         ChunkBuffer(NAMES, "", 0.0)
+
+
+def test_the_first_driver_is_obeyed_until_the_plan_is_cleared() -> None:
+    buffer = make()
+    first, second = replace(chunk(10.0), driver="first"), replace(chunk(10.02, value=50.0), driver="second")
+    assert buffer.offer(first, 10.0) is None and buffer.driver == "first"
+    why = buffer.offer(second, 10.02)
+    assert why is not None and why.reason == "another_driver" and "'second'" in why.detail and "'first'" in why.detail
+    assert due(buffer, 10.02) == 1 and buffer.refused == {"another_driver": 1}
+    assert buffer.offer(replace(second, driver="first"), 10.02) is None
+    buffer.clear()
+    assert buffer.offer(replace(second, stamp_ns=to_ns(10.04)), 10.04) is None and buffer.driver == "second"
+
+
+def test_a_chunk_that_is_refused_makes_no_driver() -> None:
+    buffer = make()
+    assert buffer.offer(replace(chunk(10.0), driver="other", fingerprint="0"), 10.0) is not None
+    assert buffer.driver is None
+    assert buffer.offer(replace(chunk(10.0), driver="first"), 10.0) is None
+
+
+def test_whoever_sent_lately_or_is_known_counts_as_a_driver() -> None:
+    buffer = make()
+    watch = buffer.drivers
+    assert watch.several(10.0) == ""
+    for name in ("first", "second"):
+        buffer.offer(replace(chunk(10.0), driver=name), 10.0, armed=False)
+    assert "2 drivers" in watch.several(10.9) and watch.several(11.1) == ""
+    assert watch.others("first", 10.5) == ("second",)
+    watch.known = ("silent", "first")
+    assert "'silent', 'first'" in watch.several(11.1)
+    for number in range(1000):
+        watch.hear(f"{number}", 12.0, 1.0)
+    assert len(watch.heard(12.5)) <= 16
+
+
+def test_what_cannot_be_read_says_why() -> None:
+    buffer = make()
+    why = buffer.offer(replace(chunk(10.0), trouble="it is damaged"), 10.0)
+    assert why is not None and (why.reason, why.detail) == ("unreadable", "it is damaged")

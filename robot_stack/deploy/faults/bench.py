@@ -67,11 +67,20 @@ class BenchDriver:
         names: of the action's numbers.
         fingerprint: of the embodiment.
         control_s: control period [s].
+        name: who it is.
     """
 
     def __init__(
-        self, hold: np.ndarray, robot: BenchRobot, names: tuple[str, ...], fingerprint: str, control_s: float
+        self,
+        hold: np.ndarray,
+        robot: BenchRobot,
+        names: tuple[str, ...],
+        fingerprint: str,
+        control_s: float,
+        name: str = "policy",
     ) -> None:
+        self.name = name
+        """Who it is."""
         self._hold, self._robot, self._control_s = hold, robot, control_s
         self._names, self._fingerprint = names, fingerprint
         self._waiting: deque[tuple[float, StampedChunk]] = deque()
@@ -98,7 +107,7 @@ class BenchDriver:
         times = observed.stamp_ns * 1e-9 + offsets
         actions = np.repeat(self._hold[None], self.steps, axis=0)
         actions[:, self._robot.moved] += self._robot.swing * np.sin(2.0 * np.pi * 0.5 * times)
-        chunk = StampedChunk(observed.stamp_ns, self._names, actions, offsets, self._fingerprint)
+        chunk = StampedChunk(observed.stamp_ns, self._names, actions, offsets, self._fingerprint, self.name)
         self._waiting.append((observed.stamp_ns * 1e-9 + self.latency_s, chunk))
 
     def due(self, now_s: float) -> list[StampedChunk]:
@@ -154,6 +163,8 @@ class Bench:
         """Changes of state so far."""
         self.acted: list[Acted] = []
         """What was done while armed."""
+        self.answer = ""
+        """To the last request."""
         self._ticks = 0
         self._engage(settings)
 
@@ -168,9 +179,12 @@ class Bench:
         embodiment = self.parts.embodiment
         robot = next((r for r in BENCH_ROBOTS.values() if r.robot == settings.robot and r.task == settings.task), None)
         assert robot is not None
-        self.driver = BenchDriver(
-            hold, robot, embodiment.action_names, embodiment.fingerprint(), 1.0 / embodiment.control_hz
+        period_s = 1.0 / embodiment.control_hz
+        self.driver, self.second = (
+            BenchDriver(hold, robot, embodiment.action_names, embodiment.fingerprint(), period_s, name)
+            for name in ("policy", "second policy")
         )
+        self.second.running = False
 
     def tick(self) -> None:
         """One servo tick."""
@@ -180,7 +194,7 @@ class Bench:
         self._ticks += 1
         if not self.deadman_silent and self._ticks % max(1, round(0.05 / self.period_s)) == 0:
             self.loop.inputs.hear_deadman(self.deadman_held, round(now * 1e9))
-        for chunk in self.driver.due(now):
+        for chunk in (*self.second.due(now), *self.driver.due(now)):
             self.loop.inputs.hear_chunk(chunk)
         self.loop.tick(now, late)
 
@@ -195,6 +209,7 @@ class Bench:
         """An operator's request, answered at the next tick."""
         request = self.loop.inputs.ask(event)
         self.tick()
+        self.answer = request.sentence
         return request.accepted, request.sentence
 
     def arm(self, moving_s: float = 1.0) -> None:
@@ -232,6 +247,7 @@ class Bench:
             *status.faults.values(),
             status.latched,
             status.missing,
+            *(f"{rival} sends as well" for rival in status.rivals),
             *status.chunks_refused,
             *reasons,
             *(c.sentence for c in self.changes[-3:]),
@@ -246,6 +262,7 @@ class Bench:
     def _report(self, report: Report) -> None:
         if isinstance(report, Observed):
             self.driver.see(report)
+            self.second.see(report)
         elif isinstance(report, Changed):
             self.changes.append(report)
         else:

@@ -64,6 +64,9 @@ class FaultCase:
     robots: tuple[str, ...] = tuple(BENCH_ROBOTS)
     """On which robots."""
 
+    check: Callable[[Bench], list[str]] | None = None
+    """Looks for what else is not as expected, when watching is over."""
+
     resting: bool = False
     """What is waited for is not a state but that no action is in force, counted from the last good action's time."""
 
@@ -115,6 +118,8 @@ def run_case(case: FaultCase, robot: str, seed: int = 0) -> FaultResult:
         problems.append(f"ended in {bench.loop.state.value}")
     if case.shows and case.shows not in bench.diagnosis():
         problems.append(f"the status does not say {case.shows!r} but {bench.diagnosis()!r}")
+    if case.check is not None:
+        problems += case.check(bench)
     state = bench.loop.state.value
     problems += _after(bench, case)
     problems += bench.monitor.violations[:3]

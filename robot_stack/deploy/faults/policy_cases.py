@@ -10,6 +10,10 @@ import numpy as np
 from robot_stack.deploy.faults.bench import Bench
 from robot_stack.deploy.faults.case import GOES_ON, STILL, FaultCase, Inject
 from robot_stack.hardware.chunk_buffer import ChunkConfig, StampedChunk
+from robot_stack.hardware.state_machine import Event
+
+SECOND_OFFSET = 1e4
+"""A second policy's actions are off the first one's by so much, to be told apart."""
 
 TIME_TO_LIVE_S = ChunkConfig().time_to_live_s
 """How long the last action stays in force [s]."""
@@ -96,6 +100,36 @@ def _late(seconds: float) -> Inject:
     return inject
 
 
+def _second(bench: Bench) -> None:
+    """Another policy joins in, faster than the first, and wants to go elsewhere."""
+    bench.second.running, bench.second.latency_s, bench.second.every = True, 0.0, 1
+    bench.second.spoil = lambda chunk: replace(chunk, actions=chunk.actions + SECOND_OFFSET)
+
+
+def _takeover(bench: Bench) -> None:
+    """The policy dies, and another is there at once: a process that was started again, or somebody else's."""
+    _second(bench)
+    bench.driver.running = False
+
+
+def _both_before_arming(bench: Bench) -> None:
+    bench.ask(Event.HOLD)
+    _second(bench)
+    bench.run(0.2)
+    bench.ask(Event.ARM)
+
+
+def _heal_second(bench: Bench) -> None:
+    bench.second.running, bench.driver.running = False, True
+
+
+def _follows_the_first(bench: Bench) -> list[str]:
+    """No action of the second reached the controller."""
+    wrong = bench.loop.chunks.driver not in (None, "policy")
+    moved = [a for a in bench.acted if a.asked is not None and a.asked.max() > 0.5 * SECOND_OFFSET]
+    return ["the second policy was followed"] * bool(wrong or moved)
+
+
 def _refused(name: str, change: Callable[[StampedChunk], StampedChunk | None], shows: str) -> FaultCase:
     return FaultCase(
         "policy",
@@ -180,6 +214,37 @@ POLICY_CASES: tuple[FaultCase, ...] = (
         resting=True,
         shows="all_past",
         heal=_heal,
+    ),
+    FaultCase(
+        "policy",
+        "a second policy sends as well, faster",
+        _second,
+        "refused, counted, named; the first goes on",
+        GOES_ON,
+        shows="second policy sends as well",
+        heal=_heal_second,
+        check=_follows_the_first,
+    ),
+    FaultCase(
+        "policy",
+        "silent for ever, and a second policy sends",
+        _takeover,
+        "the second is refused; goes back to HOLD",
+        STILL,
+        bound_s=0.4 + TIME_TO_LIVE_S + 2.2,
+        shows="another_driver",
+        heal=_heal_second,
+        watch_s=3.5,
+        check=_follows_the_first,
+    ),
+    FaultCase(
+        "policy",
+        "two policies send, and it is to be armed",
+        _both_before_arming,
+        "not armed; says who",
+        STILL,
+        heal=_heal_second,
+        check=lambda bench: [] if "2 drivers" in bench.answer else [f"the answer was {bench.answer!r}"],
     ),
     FaultCase("policy", "answers 200 ms late", _late(0.2), "late actions are trimmed", GOES_ON, heal=_late(0.04)),
     FaultCase(

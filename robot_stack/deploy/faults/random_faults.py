@@ -237,6 +237,8 @@ class _Sequence:
             chunk = replace(chunk, stamp_ns=chunk.stamp_ns + int(rng.integers(-(10**12), 10**12)))
         elif how == 6:
             chunk = replace(chunk, offsets_s=chunk.offsets_s * rng.choice([-1.0, np.nan, 100.0, 0.0, 0.1]))
+        elif how == 8:
+            chunk = replace(chunk, driver="second")
         elif how == 7 and self._kept:
             chunk = self._kept[int(rng.integers(len(self._kept)))]
         return chunk

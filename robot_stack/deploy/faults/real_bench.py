@@ -21,6 +21,7 @@ from robot_stack.core.config_json import canonical_json
 from robot_stack.core.errors import RobotStackError
 from robot_stack.deploy.introduction import Introduction, poll
 from robot_stack.hardware.ros.environment import ros_environment
+from robot_stack.hardware.ros.steady_timer import steady_timer
 from robot_stack.sim.robots.panda import PANDA, VELOCITY
 
 NAMESPACE = "/panda"
@@ -78,7 +79,7 @@ class RealBench:
         node.create_subscription(JointState, "/joint_states", self._hear_joints, reliable(10))
         self._deadman = node.create_publisher(Joy, "deadman", reliable(1))
         self._estop = node.create_publisher(Bool, "emergency_stop", latched())
-        node.create_timer(0.04, self._beat)
+        steady_timer(node, 0.04, self._beat)
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(node)
         self._thread = threading.Thread(target=self._spin, daemon=True)

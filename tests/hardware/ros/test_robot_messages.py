@@ -7,6 +7,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="needs ROS 2: pip install 'robot_stack[ros]'")
 
+from rclpy.serialization import serialize_message
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
@@ -46,7 +47,8 @@ def test_a_chunk_comes_as_it_was_sent() -> None:
     for k, point in enumerate(points):
         point.time_from_start.sec, point.time_from_start.nanosec = k, 500
     message.points = points
-    chunk = messages.chunk_of(message)
+    chunk = messages.chunk_of(serialize_message(message), "policy")
+    assert chunk.driver == "policy" and not chunk.trouble
     assert chunk.stamp_ns == 7_000_000_123 and chunk.names == ("a", "b") and chunk.fingerprint == "f" * 64
     assert np.allclose(chunk.actions, [[0, 0], [0.1, -0.2], [0.2, -0.4]])
     assert np.allclose(chunk.offsets_s, [5e-7, 1 + 5e-7, 2 + 5e-7])
@@ -55,8 +57,14 @@ def test_a_chunk_comes_as_it_was_sent() -> None:
 @pytest.mark.parametrize("rows", [[], [[]], [[1.0], [1.0, 2.0]]])
 def test_a_malformed_chunk_becomes_one_that_is_refused(rows: list[list[float]]) -> None:
     message = JointTrajectory(joint_names=["a"], points=[JointTrajectoryPoint(positions=row) for row in rows])
-    chunk = messages.chunk_of(message)
+    chunk = messages.chunk_of(serialize_message(message))
     assert chunk.actions.shape[-1] != 1 or len(chunk.actions) == 0
+
+
+@pytest.mark.parametrize("data", [b"", b"\x00\x01\x00\x00" + bytes(7), bytes(messages.LARGEST_CHUNK + 1)])
+def test_what_is_no_chunk_at_all_says_so(data: bytes) -> None:
+    chunk = messages.chunk_of(data, "somebody")
+    assert chunk.trouble and chunk.driver == "somebody" and chunk.actions.size == 0
 
 
 def test_tracked_fields_are_found_by_either_name_in_any_order() -> None:
