@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from robot_stack.hardware.arms.stamp_count import StampCount
@@ -16,7 +18,7 @@ def test_numbers_grow_whatever_is_done_to_the_clock(step: int) -> None:
     for k in range(20):
         now += 10 * MS + (step if k == 10 else 0)
         numbers.append(count.of(now))
-    assert all(b > a for a, b in zip(numbers[:-1], numbers[1:], strict=True))
+    assert all(b > a for a, b in pairwise(numbers))
 
 
 def test_repeated_and_late_states_are_known_as_such() -> None:
