@@ -47,6 +47,12 @@ class RobotStackError(Exception):
         return "\n".join(lines)
 
 
+def one_line(error: BaseException) -> str:
+    """An error for a status line: all that it says, without line breaks."""
+    parts = [part.strip() for part in str(error).splitlines()]
+    return "; ".join(part for part in parts if part) or type(error).__name__
+
+
 class UnknownNameError(RobotStackError):
     """A name that is not among the valid ones; the nearest valid names are listed first.
 

@@ -7,6 +7,7 @@ and no policy is ever asked while it is held.
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ import numpy as np
 
 from robot_stack.core.clock import ScaledClock
 from robot_stack.core.embodiment import Embodiment
-from robot_stack.core.errors import EmbodimentMismatchError, RobotStackError
+from robot_stack.core.errors import EmbodimentMismatchError, RobotStackError, one_line
 from robot_stack.core.observation import Observation
 from robot_stack.deploy.frame_matcher import FrameMatcher
 from robot_stack.deploy.policy_config import PolicyNodeConfig
@@ -38,7 +39,7 @@ ARMED = "ARMED"
 """The state in which a policy is asked."""
 
 RETRY_S = 1.0
-"""How often a policy that is lost is looked for [s of robot time]."""
+"""How often a policy that is lost is looked for, and an episode that cannot begin is begun again [real s]."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class PolicyCore:
         """Who is driven; ``None`` until the robot node has said so."""
         self.fingerprint = ""
         """Of the robot's embodiment."""
-        self.failure: RobotStackError | None = None
+        self.failure: Exception | None = None
         """Why this policy can never drive this robot."""
         self.frames = FrameMatcher((), config.image_tolerance_s)
         self.asynchronous: AsyncDriver | None = None
@@ -91,8 +92,8 @@ class PolicyCore:
         self._place: PolicyPlace | None = None
         self._thinker: Thinker | None = None
         self._lock = threading.RLock()
-        self._armed, self._begun, self._busy = False, False, False
-        self._episode, self._retry_s = 0, 0.0
+        self._armed, self._begun, self._busy, self._lost = False, False, False, False
+        self._episode, self._retry_s, self._steps = 0, 0.0, (0, 0)
         self._stamps: dict[int, int] = {}
         self._sequence = 0
 
@@ -150,13 +151,16 @@ class PolicyCore:
                 self._thinker.ask(ask) if self._pictured(ask) else self._unpictured(ask)
 
     def tend(self) -> None:
-        """Begin, or look for a policy that is lost; to be called now and then."""
+        """Begin, or look for a policy that is lost, ARMED or not; to be called now and then."""
         with self._lock:
-            if self.failure is not None or self._busy or self._thinker is None or self.asynchronous is None:
+            if self.failure is not None or self._busy or self._thinker is None or self._place is None:
                 return
-            if self._armed and not self._begun and self.clock.now() >= self._retry_s:
-                self._busy = True
-                self._thinker.do(self._begin)
+            if not (self._begun or self._lost or self._place.alive):
+                self._put_off(PolicyServerError("the policy is gone", where=self.config.policy), lost=True)
+            if time.monotonic() < self._retry_s or not (self._lost or (self._armed and not self._begun)):
+                return
+            self._busy = True
+            self._thinker.do(self._restore if self._lost else self._begin)
 
     def close(self) -> None:
         """End the policy; idempotent."""
@@ -181,12 +185,12 @@ class PolicyCore:
             place = self._opening(self.config, self.robot)
             executed, ahead = warm_up(place, self.robot, self.instruction)
             chunking = chunking_of(self.config, executed, ahead, 1.0 / self.robot.control_hz)
-        except RobotStackError as error:
+        except Exception as error:  # whatever a policy raises while it is loaded
             with self._lock:
                 self.failure, self._busy = error, False
             return
         with self._lock:
-            self._place, period_s = place, 1.0 / self.robot.control_hz
+            self._place, self._steps, period_s = place, (executed, ahead), 1.0 / self.robot.control_hz
             self.frames = FrameMatcher([self.robot.camera(name) for name in place.cameras], self.frames.tolerance_s)
             self.asynchronous = AsyncDriver(
                 chunking,
@@ -201,26 +205,38 @@ class PolicyCore:
         self._reports.info(f"policy ready: plans {ahead} steps ahead; {type(chunking).__name__}")
 
     def _begin(self) -> None:
-        """Begin an episode, on a policy that is revived first if its last answer did not come."""
+        """Begin an episode."""
         with self._lock:
-            episode, seed, instruction, lost = self._episode, self.seed, self.instruction, bool(self._retry_s)
-            place = self._place
+            episode, seed, instruction, place = self._episode, self.seed, self.instruction, self._place
         assert place is not None
         try:
-            if lost:
-                place.revive()
             place.driver.reset(0, instruction, seed)
-        except RobotStackError as error:
-            self._lose(error)
+        except Exception as error:  # whatever a policy raises
+            self._put_off(error, lost=isinstance(error, PolicyServerError))
             return
         with self._lock:
-            self._busy, self._retry_s = False, 0.0
+            self._busy, self.last_error = False, ""
             if self._armed and self._episode == episode and self.asynchronous is not None:
-                self._begun = True
+                self._begun, self._retry_s = True, 0.0
                 self.seed = seed + 1
                 self.asynchronous.reset()
-        if lost:
-            self._reports.info("the policy is back")
+
+    def _restore(self) -> None:
+        """Bring a policy back that is lost; it must be the one of before."""
+        place, robot = self._place, self.robot
+        assert place is not None and robot is not None
+        try:
+            place.revive()
+            steps = warm_up(place, robot, self.instruction)
+            if steps != self._steps:
+                raise PolicyServerError("the policy came back as another one", got=steps, expected=self._steps)
+        except Exception as error:  # whatever a policy raises
+            self._put_off(error, lost=True)
+            return
+        with self._lock:
+            self._busy, self._lost, self._retry_s, self.last_error = False, False, 0.0, ""
+        self._reports.info("the policy is back" + (": it goes on" if self._armed else ""))
+        self.tend()
 
     def _heard(self, thought: Thought) -> None:
         now_s = self.clock.now()
@@ -238,19 +254,21 @@ class PolicyCore:
                 stamp = self._stamps.get(thought.ask.history[-1].sequence)
                 if plan is not None and self._begun and stamp is not None:
                     self._reports.plan(plan, stamp)
-        if isinstance(error, PolicyServerError):
-            self._lose(error)
+            lost = isinstance(error, PolicyServerError) and not (self._busy or self._lost)
+        if error is not None and lost:
+            self._put_off(error, lost=True)
         elif error is not None:
             self._note(error)
 
-    def _lose(self, error: Exception) -> None:
+    def _put_off(self, error: Exception, *, lost: bool) -> None:
+        """There is no episode for now; it is tried again, with a policy that is brought back if it is ``lost``."""
         with self._lock:
-            self._begun, self._busy = False, False
-            self._retry_s = self.clock.now() + RETRY_S
+            self._begun, self._busy, self._lost = False, False, lost
+            self._retry_s = time.monotonic() + RETRY_S
         self._note(error)
 
     def _note(self, error: Exception) -> None:
-        text = f"{type(error).__name__}: {error}"
+        text = one_line(error) if isinstance(error, RobotStackError) else f"{type(error).__name__}: {one_line(error)}"
         if text != self.last_error:
             self._reports.warn(text)
         self.last_error = text
@@ -300,7 +318,7 @@ def _describe(core: PolicyCore) -> tuple[int, str, dict[str, object]]:
     values: dict[str, object] = {"policy": core.config.policy, "strategy": core.config.strategy}
     if driver is None:
         waiting = "waits for the robot node" if core.robot is None else "loads the policy"
-        return (1, waiting, values) if core.failure is None else (2, str(core.failure), values)
+        return (1, waiting, values) if core.failure is None else (2, one_line(core.failure), values)
     counts: dict[str, Any] = dict(vars(driver.counts))
     values |= counts
     values |= {"observations missing": driver.seen.missing, "observations late": driver.seen.out_of_order}
@@ -310,8 +328,14 @@ def _describe(core: PolicyCore) -> tuple[int, str, dict[str, object]]:
     values |= {"delay s": driver.delay.seconds, "questions without a picture": core.pictureless}
     for name, camera in core.frames.counts.items():
         values |= {f"camera {name} {key}": value for key, value in vars(camera).items() if value or key == "frames"}
+    if core._lost:
+        return 2, f"the policy is lost, and looked for: {core.last_error}", values
     if core._armed and not core._begun:
-        return 1, f"the policy does not answer: {core.last_error}" if core.last_error else "begins an episode", values
+        return (
+            (2, f"no episode can begin: {core.last_error}", values)
+            if core._retry_s
+            else (1, "begins an episode", values)
+        )
     if driver.counts.late and not driver.counts.planned:
         return 2, "the policy is slower than its own plans: use the strategy 'synchronous', or a faster one", values
     return 0, "drives" if core._begun else "waits for ARMED", values

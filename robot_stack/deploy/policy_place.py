@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -16,7 +17,7 @@ from robot_stack.core.running_plan import PlanningDriver, RunningPlan, nothing_r
 from robot_stack.deploy.policy_config import PolicyNodeConfig
 from robot_stack.deploy.policy_loading import load_served
 from robot_stack.policies.deployment import require_deployable
-from robot_stack.runtime.policy_client import RemoteBatchDriver, ServerAddress, Timeouts
+from robot_stack.runtime.policy_client import PolicyServerError, RemoteBatchDriver, ServerAddress, Timeouts
 from robot_stack.runtime.policy_process import PolicyProcess, ProcessDriver
 from robot_stack.runtime.token_file import USUAL, read_token
 
@@ -37,8 +38,17 @@ class PolicyPlace(Protocol):
         """Cameras it looks through."""
         ...
 
+    @property
+    def alive(self) -> bool:
+        """Whether it can be asked, as far as is known without asking."""
+        ...
+
     def revive(self) -> None:
-        """After an answer that did not come: start or connect anew; the episode has to begin anew."""
+        """After an answer that did not come: start or connect anew, and wait for it; the episode has to begin anew.
+
+        Raises:
+            RobotStackError: why it is not back; may be tried again.
+        """
         ...
 
     def close(self) -> None:
@@ -53,6 +63,7 @@ class InThisProcess:
         served = load_served(config.policy, config.device, config.source, config.another_model)
         served.check_robot(robot)
         self.driver, self.cameras = served.driver, served.cameras
+        self.alive = True
 
     def revive(self) -> None:
         """There is nothing to be done."""
@@ -62,7 +73,7 @@ class InThisProcess:
 
 
 class InOwnProcess:
-    """A bundle in a child process, which is ended and started again when it does not answer."""
+    """A bundle in a child process, which is ended and another started when it does not answer."""
 
     def __init__(self, config: PolicyNodeConfig, robot: Embodiment) -> None:
         from robot_stack.deploy.policy_loading import bundle_embodiment
@@ -85,31 +96,67 @@ class InOwnProcess:
         """Of the child."""
         return self._process.pid
 
+    @property
+    def alive(self) -> bool:
+        """Whether the child runs and is connected to."""
+        return self.driver.connected
+
     def revive(self) -> None:
-        """End the child; the next episode starts another."""
-        self.driver.close()
-        self._process.close()
+        """End the child, and start another."""
+        self.close()
+        self.driver.connect()
 
     def close(self) -> None:
         """End the child."""
-        self.revive()
+        self.driver.close()
+        self._process.close()
 
 
 class AtServer:
-    """A policy server, here or on another machine."""
+    """A policy server, here or on another machine. It may go and come back, but not as another policy."""
 
     def __init__(self, config: PolicyNodeConfig, robot: Embodiment) -> None:
-        token = read_token(Path(config.token_file) if config.token_file else USUAL)
-        self.driver = RemoteBatchDriver(ServerAddress(config.policy, token), robot, timeouts_of(config))
-        self.cameras = self.driver.welcome.cameras
+        self._config = config
+        self.driver = RemoteBatchDriver(server_address(config.policy, config.token_file), robot, timeouts_of(config))
+        self._welcome = self.driver.welcome
+        self.cameras = self._welcome.cameras
+
+    @property
+    def alive(self) -> bool:
+        """Whether the connection is open; a machine that fell silent is noticed after at most 40 s."""
+        return self.driver.connected
 
     def revive(self) -> None:
-        """Connect anew."""
+        """Connect anew, with the token that is in the file now."""
+        self.driver.address = server_address(self._config.policy, self._config.token_file)
         self.driver.connect()
+        before, now = self._welcome, self.driver.welcome
+        if (before.policy, before.history, before.cameras) != (now.policy, now.history, now.cameras):
+            self.driver.close()
+            raise PolicyServerError(
+                "another policy answers at this address than before",
+                where=self._config.policy,
+                got=now.policy,
+                expected=before.policy,
+                remedy="serve the one of before, or start the policy node again",
+            )
 
     def close(self) -> None:
         """Leave the server."""
         self.driver.close()
+
+
+def server_address(url: str, token_file: str) -> ServerAddress:
+    """Where a policy server is, with the token in a file.
+
+    Args:
+        url: ``ws://host:port``.
+        token_file: empty for the usual place.
+
+    Raises:
+        ConfigError: if the address is none, or there is no token.
+    """
+    return ServerAddress(url, read_token(Path(token_file) if token_file else USUAL))
 
 
 def open_place(config: PolicyNodeConfig, robot: Embodiment) -> PolicyPlace:
@@ -125,6 +172,7 @@ def open_place(config: PolicyNodeConfig, robot: Embodiment) -> PolicyPlace:
         raise ConfigError("no policy is named", remedy="set the parameter 'policy' to a bundle or to ws://host:port")
     if config.remote:
         return AtServer(config, robot)
+    config = replace(config, policy=str(Path(config.policy).expanduser()))
     return InThisProcess(config, robot) if config.place == "in_process" else InOwnProcess(config, robot)
 
 

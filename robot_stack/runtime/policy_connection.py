@@ -40,6 +40,7 @@ from robot_stack.runtime.wire_values import WireError
 
 try:
     from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+    from websockets.protocol import State
     from websockets.sync.client import connect
 except ImportError as error:
     raise MissingExtraError("a policy in another process", extra="serve", package="websockets") from error
@@ -152,8 +153,8 @@ class PolicyConnection:
 
     @property
     def usable(self) -> bool:
-        """Whether questions can be asked."""
-        return not self._broken
+        """Whether questions can be asked; a server that went away is noticed without asking."""
+        return not self._broken and self._connection.protocol.state is State.OPEN
 
     def ask(self, question: Callable[[int], Reset | Act], kind: type[Answer], timeout_s: float) -> Answer:
         """Ask and wait for the answer.

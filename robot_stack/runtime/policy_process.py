@@ -39,6 +39,7 @@ class PolicyProcess:
     def __init__(self, make: Callable[[], ServedPolicy], timeout_s: float = 300.0) -> None:
         self._make, self._timeout_s = make, timeout_s
         self._address: ServerAddress | None = None
+        self._waited = False
         self._lock = threading.Lock()
         self._start()
 
@@ -53,17 +54,18 @@ class PolicyProcess:
         return self._child.process.pid or 0
 
     def address(self) -> ServerAddress:
-        """Where it is reached, once it is ready; a process that died after it was ready is started again.
+        """Where it is reached, once it is ready; a process that has died since it was last asked for is started again.
 
         Raises:
-            PolicyServerError: if it died while it loaded, or was not ready in time.
+            PolicyServerError: if it died while it loaded, or was not ready in time; the next call starts another.
             RobotStackError: why the policy cannot be loaded.
         """
         with self._lock:
-            if self._address is not None and not self.alive:
+            if self._waited and not self.alive:
                 self.close()
                 self._start()
             if self._address is None:
+                self._waited = True
                 self._address = self._wait()
             return self._address
 
@@ -72,7 +74,7 @@ class PolicyProcess:
         self._child.close(grace_s=1.0)
 
     def _start(self) -> None:
-        self._address = None
+        self._address, self._waited = None, False
         self._token = secrets.token_urlsafe(16)
         self._child = Child(_serve, self._make, self._token, name="policy")
 
@@ -110,18 +112,31 @@ class ProcessDriver:
         self._remote = RemoteBatchDriver(process.address(), robot, timeouts)
 
     @property
+    def connected(self) -> bool:
+        """Whether the process is there and can be asked."""
+        return self.process.alive and self._remote.connected
+
+    @property
     def history(self) -> int:
         """How many of the last observations it needs."""
         return self._remote.history
 
     def reset(self, slot: int, instruction: str, seed: int) -> None:
         """A new episode begins in ``slot``; on a new process or connection if need be."""
+        self.connect()
+        self._remote.reset(slot, instruction, seed)
+
+    def connect(self) -> None:
+        """Start the process again if it has died, and connect to it; nothing if all is well.
+
+        Raises:
+            RobotStackError: as when it was made.
+        """
         with self._lock:
             address = self.process.address()
             if not self._remote.connected or self._remote.address != address:
                 self._remote.close()
                 self._remote = RemoteBatchDriver(address, self.robot, self.timeouts)
-        self._remote.reset(slot, instruction, seed)
 
     def act(self, slots: Sequence[int], histories: Sequence[Sequence[Observation]]) -> list[ActionChunk]:
         """Decide the next actions of several episodes."""

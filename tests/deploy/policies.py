@@ -70,7 +70,7 @@ class Place:
 
     def __init__(self, driver: Counting, cameras: tuple[str, ...] = ()) -> None:
         self.driver, self.cameras = driver, cameras
-        self.revived, self.closed = 0, False
+        self.revived, self.closed, self.alive = 0, False, True
 
     def revive(self) -> None:
         self.revived += 1

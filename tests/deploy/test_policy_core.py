@@ -45,6 +45,12 @@ class Bench:
         self.tick += 1
         self.core.observe(self.now_ns, np.array([self.tick, 0.0, 0.0]))
 
+    def look_again(self) -> None:
+        """The time to wait before that is over."""
+        self.until(lambda: not self.core._busy)
+        self.core._retry_s = 0.001
+        self.core.tend()
+
     def until(self, true: Callable[[], bool]) -> None:
         """Work in another thread comes to be true."""
         tick = threading.Event()
@@ -137,19 +143,61 @@ def test_a_policy_that_is_lost_is_looked_for_and_begins_anew(bench) -> None:
     b.until(lambda: not b.core._begun)
     assert "in time" in b.said.get(timeout=30)
     level, text, _ = b.core.describe()
-    assert level == 1 and "does not answer" in text
+    assert level == 2 and "lost" in text and "in time" in text
     b.core.tend()
     assert b.place.revived == 0, "not at once"
-    b.core._retry_s = 0.001
-    b.core.tend()
+    b.look_again()
     b.until(lambda: b.place.revived == 1 and not b.core._busy)
     driver.failure = None
-    b.core._retry_s = 0.001
-    b.core.tend()
+    b.look_again()
     b.until(lambda: b.core._begun)
     b.step()
     assert b.plans.get(timeout=30)[1] == b.now_ns
     assert b.core.describe()[0] == 0
+
+
+def test_a_policy_that_goes_while_the_robot_holds_is_missed_and_is_back_before_it_is_armed(bench) -> None:
+    b = bench()
+    b.place.alive = False
+    b.core.tend()
+    assert "gone" in b.said.get(timeout=30)
+    level, text, _ = b.core.describe()
+    assert level == 2 and "lost" in text, "nobody arms a robot for a policy that is not there"
+    b.place.driver.failure = PolicyServerError("no policy server can be reached")
+    b.look_again()
+    assert "reached" in b.said.get(timeout=30)
+    assert "reached" in b.core.describe()[1]
+    b.place.driver.failure, b.place.alive = None, True
+    b.look_again()
+    assert "back" in b.said.get(timeout=30)
+    assert b.core.describe()[:2] == (0, "waits for ARMED")
+    begun = len(b.place.driver.begun)
+    b.step()
+    assert b.plans.empty()
+    b.arm()
+    assert b.place.driver.begun[begun:] == [("", 0)]
+
+
+def test_what_comes_back_must_be_the_policy_of_before(bench) -> None:
+    b = bench()
+    b.place.alive = False
+    b.core.tend()
+    b.place.driver.steps = 8
+    b.look_again()
+    b.until(lambda: "another one" in b.core.describe()[1])
+    assert b.core.describe()[0] == 2
+
+
+def test_an_episode_that_cannot_begin_says_why_and_the_policy_is_let_be(bench) -> None:
+    b = bench(PolicyNodeConfig(policy="p", instruction="dance"))
+    b.place.driver.failure = ConfigError("the policy does not know this instruction", got="dance")
+    b.core.state("ARMED")
+    b.until(lambda: b.core.describe()[0] == 2)
+    assert b.core.describe()[1] == "no episode can begin: the policy does not know this instruction; got: dance"
+    b.place.driver.failure = None
+    b.look_again()
+    b.until(lambda: b.core._begun)
+    assert b.place.revived == 0
 
 
 def test_a_refused_question_is_asked_again_with_the_next_observation(bench) -> None:
