@@ -17,7 +17,7 @@ def action_client(node: Any, kind: Any, name: str) -> Any:
         kind: of the action.
         name: of the action.
     """
-    from rclpy.action import ActionClient
+    from rclpy.action.client import ActionClient
 
     class Locked(ActionClient):
         def __init__(self) -> None:

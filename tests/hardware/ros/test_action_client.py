@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2: pip install 'robot_stack[ros]'")
 
 import rclpy
-from rclpy.action import ActionClient
+from rclpy.action.client import ActionClient
 
 from robot_stack.hardware.arms.outputs import control_actions
 from robot_stack.hardware.ros.action_client import action_client
