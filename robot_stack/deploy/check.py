@@ -34,12 +34,28 @@ def embodiment_of(setting: Setting, mode: str = "") -> Embodiment:
 
 
 def require_policy_for(setting: Setting, arguments: RobotArguments, policy: PolicyArguments) -> None:
-    """Refuse a policy of another robot. A policy at a server is checked when its node meets the robot.
+    """Refuse a policy of another robot. A server is asked whether it lets this robot in; the policy node asks again.
 
     Raises:
         EmbodimentMismatchError: with every difference, as a sentence.
+        PolicyServerError: if no server is there, or it does not take the token.
+        ConfigError: if the server's address is none, or there is no token.
+        MissingExtraError: if websockets or msgpack is not installed.
     """
-    if setting.trained is None:
-        return
     robot = embodiment_of(setting, arguments.mode)
+    if setting.trained is None:
+        require_server_for(robot, policy)
+        return
     require_deployable(setting.trained, robot, cameras=setting.looks, another_model=policy.another_model)
+
+
+def require_server_for(robot: Embodiment, policy: PolicyArguments) -> None:
+    """Refuse a policy server that is not there, does not take the token, or serves a policy of another robot.
+
+    Raises:
+        RobotStackError: see :func:`require_policy_for`.
+    """
+    from robot_stack.deploy.policy_place import server_address
+    from robot_stack.runtime.policy_client import RemoteBatchDriver
+
+    RemoteBatchDriver(server_address(policy.policy, policy.token_file), robot).close()

@@ -212,7 +212,7 @@ def _policy(arguments: RobotArguments, setting: Setting) -> ProcessPlan:
     remote = arguments.policy.startswith(("ws://", "wss://"))
     config = PolicyNodeConfig(
         policy=arguments.policy if remote else _absolute(arguments.policy),
-        token_file=arguments.token_file,
+        token_file=_absolute(arguments.token_file) if arguments.token_file else "",
         device=arguments.device,
         source=arguments.source,
         another_model=arguments.another_model,

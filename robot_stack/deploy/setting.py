@@ -125,6 +125,12 @@ def _check(arguments: RobotArguments) -> None:
 def _bundle(policy: PolicyArguments | None) -> dict[str, Any] | None:
     if policy is None or not policy.policy or policy.policy.startswith(("ws://", "wss://")):
         return None
+    if "://" in policy.policy:
+        raise ConfigError(
+            "this is neither a folder nor the address of a policy server",
+            got=policy.policy,
+            expected="ws://host:port, as robot-stack serve prints it",
+        )
     return bundle_info(Path(policy.policy).expanduser())
 
 

@@ -69,8 +69,8 @@ class ServerAddress:
     """What messages call it instead of its address, where an address would tell too much (blind trials)."""
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
         try:
+            parts = urlsplit(self.url)
             good = parts.scheme in ("ws", "wss") and bool(parts.hostname) and parts.port != 0
         except ValueError:
             good = False

@@ -34,6 +34,7 @@ def _stubs(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, module in stubs.modules().items():
         monkeypatch.setitem(__import__("sys").modules, name, module)
     monkeypatch.delenv("ROS_AUTOMATIC_DISCOVERY_RANGE", raising=False)
+    monkeypatch.setattr("robot_stack.deploy.check.require_server_for", lambda robot, policy: None)
 
 
 def description(form: str) -> Any:

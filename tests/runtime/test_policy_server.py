@@ -385,7 +385,7 @@ def test_a_policy_that_cannot_be_loaded_is_told() -> None:
     process.close()
 
 
-@pytest.mark.parametrize("url", ["http://here:1", "ws://", "ws://here:70000", "here:8400"])
+@pytest.mark.parametrize("url", ["http://here:1", "ws://", "ws://here:70000", "ws://[::", "here:8400"])
 def test_an_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(ConfigError, match="no address of a policy server"):
         ServerAddress(url, TOKEN)
