@@ -49,8 +49,8 @@ class RobotStackError(Exception):
 
 def one_line(error: BaseException) -> str:
     """An error for a status line: all that it says, without line breaks."""
-    parts = [part.strip() for part in str(error).splitlines()]
-    return "; ".join(part for part in parts if part) or type(error).__name__
+    parts = [part.strip().removeprefix("- ") for part in str(error).splitlines()]
+    return "; ".join(part for part in parts if part).replace(":; ", ": ") or type(error).__name__
 
 
 class UnknownNameError(RobotStackError):

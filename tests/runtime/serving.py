@@ -46,16 +46,18 @@ def point_policy(**options) -> ServedPolicy:
 
 
 @contextlib.contextmanager
-def served(policy: ServedPolicy, config: ServerConfig | None = None) -> Iterator[ServerAddress]:
-    """A server in a thread of this process."""
-    server = PolicyServer(policy, TOKEN, open_socket("127.0.0.1", 0), config)
+def served(
+    policy: ServedPolicy, config: ServerConfig | None = None, port: int = 0, token: str = TOKEN
+) -> Iterator[ServerAddress]:
+    """A server in a thread of this process; at a port of its own unless one is named."""
+    server = PolicyServer(policy, token, open_socket("127.0.0.1", port), config)
     ready = threading.Event()
     port = server.listener.getsockname()[1]
     thread = threading.Thread(target=server.run, args=(ready.set,), daemon=True)
     thread.start()
     assert ready.wait(30)
     try:
-        yield ServerAddress(f"ws://127.0.0.1:{port}", TOKEN)
+        yield ServerAddress(f"ws://127.0.0.1:{port}", token)
     finally:
         server.stop()
         thread.join(timeout=30)
