@@ -56,6 +56,9 @@ class RobotArguments:
     images: Literal["raw", "jpeg"] = "raw"
     """How images travel: raw, or JPEG for other machines over a network."""
 
+    image_size: str = ""
+    """Rows and columns of every camera's image, as 96x128; left out, the bundle's, or 480x640."""
+
     hands_free: bool = False
     """Nobody is asked and nobody holds a deadman switch. Simulation only."""
 

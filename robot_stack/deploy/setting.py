@@ -16,7 +16,7 @@ from robot_stack.policies.bundle import bundle_info
 from robot_stack.sim.robot_catalog import modes_of, robot_name, robot_spec, robot_task, tasks_of
 
 USUAL_IMAGE = (480, 640)
-"""Rows and columns of a camera that no policy asks for [pixel]."""
+"""Rows and columns of a camera that no policy at hand asks for [pixel]."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def robot_setting(arguments: RobotArguments, policy: PolicyArguments | None) -> 
     looks = tuple(info["config"]["inputs"]["cameras"]) if info else ()
     task = _task(arguments, robot, info)
     cameras, devices = _cameras(arguments, looks)
-    height, width = _image_size(trained, cameras)
+    height, width = _image_size(arguments, trained, cameras)
     description = robot_task(task)
     return Setting(
         robot=robot,
@@ -166,7 +166,12 @@ def _cameras(arguments: RobotArguments, looks: tuple[str, ...]) -> tuple[tuple[s
     return names, devices
 
 
-def _image_size(trained: Embodiment | None, cameras: tuple[str, ...]) -> tuple[int, int]:
+def _image_size(arguments: RobotArguments, trained: Embodiment | None, cameras: tuple[str, ...]) -> tuple[int, int]:
+    if arguments.image_size:
+        rows, _, columns = arguments.image_size.lower().partition("x")
+        if not (rows.isdecimal() and columns.isdecimal() and int(rows) and int(columns)):
+            raise ConfigError("this is no size of an image", got=arguments.image_size, expected="as 96x128")
+        return int(rows), int(columns)
     known: list[CameraSpec] = [c for c in trained.cameras if c.name in cameras] if trained else []
     sizes = {(camera.height, camera.width) for camera in known}
     if len(sizes) > 1:

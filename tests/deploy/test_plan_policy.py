@@ -57,6 +57,17 @@ def test_a_bundle_that_is_not_there_is_refused(policy: str, tmp_path: Path, monk
     assert "~" not in str(raised.value)
 
 
+def test_a_policy_at_a_server_cannot_tell_the_size_of_its_images() -> None:
+    remote = dataclasses.replace(SIM, policy="ws://here:8400", cameras="front")
+    assert embodiment_of(robot_setting(remote, remote)).camera("front").shape == (480, 640, 3)
+    plan = plan_deploy(dataclasses.replace(remote, image_size="96x128"))
+    for node in ("robot", "emulator"):
+        assert (parameters(plan, node)["image_height"], parameters(plan, node)["image_width"]) == (96, 128)
+    for wrong in ("96", "96x", "x", "0x128", "-1x3", "96x128x3"):
+        with pytest.raises(ConfigError, match="as 96x128"):
+            plan_deploy(dataclasses.replace(remote, image_size=wrong))
+
+
 @pytest.mark.parametrize("policy", ["http://here:8400", "file:///here"])
 def test_an_address_of_another_kind_is_no_folder(policy: str) -> None:
     with pytest.raises(ConfigError, match="ws://host:port"):
