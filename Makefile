@@ -7,6 +7,7 @@ VENV ?= .venv
 OUT ?= demo_output
 ROBOT ?= panda
 MINUTES ?= 60
+CLOCK_SPEED ?= 1
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 SETTINGS := pyproject.toml constraints.txt
@@ -71,7 +72,7 @@ study: $(VENV)/.installed-dev  ## eight Meta-World tasks, three seeds (about an 
 	$(ONE_THREAD) $(BIN)/python benchmarks/metaworld_study.py --out study
 
 soak: $(VENV)/.installed-dev  ## an hour of episodes over ROS 2, memory and losses watched: make soak POLICY=runs/.../policy ROBOT=panda
-	$(ONE_THREAD) $(BIN)/python benchmarks/deployment_soak.py --policy $(POLICY) --robot $(ROBOT) --minutes $(MINUTES)
+	$(ONE_THREAD) $(BIN)/python benchmarks/deployment_soak.py --policy $(POLICY) --robot $(ROBOT) --minutes $(MINUTES) --clock-speed $(CLOCK_SPEED)
 
 build: $(VENV)/.installed-dev  ## wheel and sdist, each installed into a fresh environment and tried
 	$(BIN)/python scripts/build_and_try.py --ros

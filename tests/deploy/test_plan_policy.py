@@ -13,6 +13,8 @@ from robot_stack.core.errors import BundleError, ConfigError
 from robot_stack.deploy.arguments import DeployArguments
 from robot_stack.deploy.check import embodiment_of, require_policy_for
 from robot_stack.deploy.plan import plan_deploy
+from robot_stack.deploy.policy_config import PolicyNodeConfig
+from robot_stack.deploy.policy_place import open_place
 from robot_stack.deploy.process_plan import DeployPlan
 from robot_stack.deploy.setting import robot_setting
 from robot_stack.runtime.policy_connection import PolicyServerError
@@ -66,6 +68,13 @@ def test_a_policy_at_a_server_cannot_tell_the_size_of_its_images() -> None:
     for wrong in ("96", "96x", "x", "0x128", "-1x3", "96x128x3"):
         with pytest.raises(ConfigError, match="as 96x128"):
             plan_deploy(dataclasses.replace(remote, image_size=wrong))
+
+
+def test_a_policy_node_that_is_started_by_hand_knows_home_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(BundleError) as raised:
+        open_place(PolicyNodeConfig(policy="~/a b"), embodiment_of(robot_setting(SIM, None)))
+    assert str(tmp_path / "a b") in str(raised.value)
 
 
 @pytest.mark.parametrize("policy", ["http://here:8400", "file:///here"])
