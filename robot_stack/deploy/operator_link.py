@@ -36,6 +36,9 @@ TRANSITIONS = {
 }
 """Of a lifecycle node: the number in ``lifecycle_msgs/Transition``, and the state that it leads to."""
 
+SILENT_S = 5.0
+"""A node whose diagnostics are older is taken for lost; they come every second or more often [s]."""
+
 _LINES = 6
 _WINDOW_S = 2.0
 _OTHERS = {"rcl", "rmw", "rclpy"}
@@ -116,6 +119,7 @@ class OperatorLink:
         self._asked: list[Any] = []
         self._asked_s, self._last_s = -float("inf"), -float("inf")
         self._last: Any = None
+        self._nodes_s: dict[str, float] = {}
         steady_timer(node, 1.0 / DEADMAN_HZ, self._publish_deadman)
         steady_timer(node, 0.2, self._look)
 
@@ -138,6 +142,7 @@ class OperatorLink:
             name, told, _ = status.name.partition(":")
             own, _, short = name.rpartition("/")
             if not told and own == self.node.get_namespace():
+                self._nodes_s[short] = time.monotonic()
                 self.known.nodes = {**self.known.nodes, short: (level_of(status), status.message)}
 
     def _hear_score(self, message: Any) -> None:
@@ -163,9 +168,17 @@ class OperatorLink:
         self.known.status_age_s = time.monotonic() - self._status_s
         pace = self._config.clock_speed
         self.known.observation_hz, self.known.chunk_hz = self._observations.hz() / pace, self._chunks.hz() / pace
+        self._look_for_silence()
         self._look_at_lifecycle()
         if self.waiting and time.monotonic() - self._last_s > ANSWER_S:
             self._last, self.known.answer = None, f"no answer within {ANSWER_S:g} s; ask again"
+
+    def _look_for_silence(self) -> None:
+        """The last words of a process that died are not how it stands."""
+        for name, heard_s in self._nodes_s.items():
+            silence_s = time.monotonic() - heard_s
+            if silence_s > SILENT_S:
+                self.known.nodes = {**self.known.nodes, name: (2, f"silent for {silence_s:.0f} s")}
 
     def _look_at_lifecycle(self) -> None:
         """Asked again where no answer comes: one to a client that the node does not know yet is dropped."""
