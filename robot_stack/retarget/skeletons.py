@@ -159,11 +159,11 @@ SKELETONS: dict[str, Skeleton] = {skeleton.name: skeleton for skeleton in _ALL}
 _ALIASES: dict[str, tuple[str, ...]] = {
     "pelvis": ("hips", "pelvis", "hip", "root"),
     "hip": ("upleg", "upperleg", "thigh", "hip", "hipjoint", "femur"),
-    "knee": ("leg", "lowerleg", "knee", "calf", "shin", "tibia"),
+    "knee": ("leg", "lowerleg", "lowleg", "knee", "calf", "shin", "tibia"),
     "ankle": ("ankle", "foot"),
-    "toe": ("toebase", "toe", "toes", "toe0", "ball", "foot"),
-    "shoulder": ("arm", "upperarm", "uparm", "shoulder", "humerus"),
-    "elbow": ("forearm", "lowerarm", "elbow", "radius"),
+    "toe": ("toebase", "toe", "toes", "toe0", "ball", "forefoot", "foot"),
+    "shoulder": ("arm", "upperarm", "uparm", "shldr", "shoulder", "humerus"),
+    "elbow": ("forearm", "lowerarm", "lowarm", "elbow", "radius"),
     "wrist": ("wrist", "hand"),
 }
 """What joints are called in files without a named skeleton, most telling first; without sides and separators."""

@@ -15,6 +15,9 @@ SPELLINGS = {
     "unreal": ("pelvis", "{}_l", "{}_r", "thigh calf foot ball upperarm lowerarm hand"),
     "blender": ("hips", "{}.L", "{}.R", "thigh shin foot toe upper_arm forearm hand"),
     "vicon": ("Hips", "Left{}", "Right{}", "Hip Knee Ankle Toe Shoulder Elbow Wrist"),
+    "biovision": ("Hips", "Left{}", "Right{}", "UpLeg LowLeg Foot Toe UpArm LowArm Hand"),
+    "poser": ("hip", "l{}", "r{}", "Thigh Shin Foot Toe Shldr ForeArm Hand"),
+    "optitrack": ("Hips", "Left{}", "Right{}", "UpLeg Leg Foot ForeFoot Arm ForeArm Hand"),
     "smpl": ("pelvis", "left_{}", "right_{}", "hip knee ankle foot shoulder elbow wrist"),
 }
 EXTRA = ("Spine", "Neck", "Head", "LeftShoulderPad", "LeftHandThumb1", "RightToe_End", "lowerback", "root2")

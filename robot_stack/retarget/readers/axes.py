@@ -26,6 +26,9 @@ _GUESSED = ("m", "cm", "mm", "inch", "cmu")
 USUAL_LEG_M = 0.85
 """Hip to ankle of an adult [m]."""
 
+HUMAN_LEG_M = (0.42, 1.1)
+"""Hip to ankle of any person who walks, from a small child of 0.9 m to a man of 2.3 m [m]."""
+
 TO_Z_UP: dict[Up, np.ndarray] = {
     "z": np.eye(3),
     "y": np.array([[1.0, 0, 0], [0, 0, -1.0], [0, 1.0, 0]]),
@@ -100,6 +103,9 @@ def guess_up(names: tuple[str, ...], positions: np.ndarray, mapping: dict[str, s
 def guess_unit(names: tuple[str, ...], positions: np.ndarray, mapping: dict[str, str]) -> tuple[str, float | None]:
     """The unit in which a leg has about the length of an adult's, and that length.
 
+    A unit in which a person could have that leg goes before a nearer one that makes a giant: 21.7 are inches of a
+    child's leg, not 1.2 m in CMU's unit.
+
     Returns:
         Unit (empty when none fits) and hip to ankle in the file's unit (``None`` without a whole leg).
     """
@@ -113,7 +119,8 @@ def guess_unit(names: tuple[str, ...], positions: np.ndarray, mapping: dict[str,
         return "", None
     leg = float(np.mean(legs))
     off = {unit: abs(np.log(leg * UNITS[unit] / USUAL_LEG_M)) for unit in _GUESSED}
-    best = min(off, key=lambda unit: off[unit])
+    human = [unit for unit in off if HUMAN_LEG_M[0] < leg * UNITS[unit] < HUMAN_LEG_M[1]]
+    best = min(human or off, key=lambda unit: off[unit])
     return (best if off[best] < np.log(1.9) else ""), leg
 
 

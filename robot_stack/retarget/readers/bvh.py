@@ -3,13 +3,15 @@
 Channels may come in any order and number; rotations are degrees, applied in the order in which they are listed
 (``Zrotation Xrotation Yrotation`` is R = Rz Rx Ry), as in Biovision's description. Position channels take the place of
 the joint's offset, as in LAFAN1's and Blender's readers: exporters repeat it in them. End sites become points called
-``<joint>_end``. BVH knows no unit and no up axis: files are in centimetres, inches or metres, mostly with y up.
+``<joint>_end``; where a foot has no toe joint (Biovision's own files, MotionBuilder's short skeletons), its end site is
+the toe. BVH knows no unit and no up axis: files are in centimetres, inches or metres, mostly with y up.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,9 @@ from robot_stack.retarget.motion import MotionError
 from robot_stack.retarget.readers.raw import RawMotion, ReadOptions
 from robot_stack.retarget.readers.turning import about, chained
 from robot_stack.retarget.skeletons import keypoints_by_name, skeleton_of
+
+_FLAT_FOOT = np.radians(35.0)
+"""A foot's end site is a toe when the foot makes at least this angle with the shin; else it is the sole or the heel."""
 
 _CHANNELS = {f"{axis}{kind}": (kind, i) for i, axis in enumerate("xyz") for kind in ("position", "rotation")}
 
@@ -49,8 +54,8 @@ class Bvh:
     rows: np.ndarray
     """Channel values, shape ``(frames, channels)`` [file's unit, degree]."""
 
-    frame_time_s: float
-    """Between rows [s]."""
+    fps: float
+    """Rows a second [1/s]."""
 
     def positions(self) -> np.ndarray:
         """World positions of all joints by forward kinematics, shape ``(frames, joints, 3)`` [file's unit]."""
@@ -89,14 +94,37 @@ def read_bvh(path: Path, options: ReadOptions) -> RawMotion:
     """
     bvh = parse_bvh(path)
     known = skeleton_of(bvh.names)
+    mapping, positions = known.keypoints if known else keypoints_by_name(bvh.names), bvh.positions()
+    toes = _ends_of_feet(bvh, positions, mapping)
+    notes = (f"the file has no toes: the ends of the feet stand for them ({', '.join(toes.values())})",)
     return RawMotion(
         names=bvh.names,
-        positions=bvh.positions(),
-        keypoint_names=known.keypoints if known else keypoints_by_name(bvh.names),
+        positions=positions,
+        keypoint_names={**mapping, **toes},
         source=str(path),
-        fps=1.0 / bvh.frame_time_s,
+        fps=bvh.fps,
         up="y",
+        notes=notes if toes else (),
     )
+
+
+def _ends_of_feet(bvh: Bvh, positions: np.ndarray, mapping: dict[str, str]) -> dict[str, str]:
+    """End sites of feet without toe joints, as keypoints; none where they do not point forward."""
+    out = {}
+    for side in ("left", "right"):
+        knee, ankle = (mapping.get(f"{side}_{part}", "") for part in ("knee", "ankle"))
+        end = f"{ankle}_end"
+        if f"{side}_toe" in mapping or not knee or not ankle or end not in bvh.names:
+            continue
+        at = {name: positions[:, bvh.names.index(name)] for name in (knee, ankle, end)}
+        shin, foot = at[ankle] - at[knee], at[end] - at[ankle]
+        length = np.linalg.norm(shin, axis=1) * np.linalg.norm(foot, axis=1)
+        if not (length > 0).all():
+            continue
+        angle = np.arccos(np.clip(np.sum(shin * foot, axis=1) / length, -1.0, 1.0))
+        if np.median(angle) > _FLAT_FOOT:
+            out[f"{side}_toe"] = end
+    return out
 
 
 def parse_bvh(path: Path) -> Bvh:
@@ -111,7 +139,7 @@ def parse_bvh(path: Path) -> Bvh:
         raise MotionError("a BVH file cannot be read", where=path, got=error.strerror) from error
     numbered = ((i + 1, line.split()) for i, line in enumerate(lines) if line.strip())
     joints = _hierarchy(numbered, path)
-    frames, frame_time, start = _motion_header(numbered, path)
+    frames, fps, start = _motion_header(numbered, path)
     columns = sum(len(joint.channels) for joint in joints)
     rows = _rows(lines, start, columns, path)
     if len(rows) < frames:
@@ -122,7 +150,7 @@ def parse_bvh(path: Path) -> Bvh:
         offsets=np.array([joint.offset for joint in joints]),
         channels=tuple(joint.channels for joint in joints),
         rows=rows[:frames],
-        frame_time_s=frame_time,
+        fps=fps,
     )
 
 
@@ -188,7 +216,7 @@ def _motion_header(numbered: Iterator[tuple[int, list[str]]], path: Path) -> tup
                     where=f"{path}, line {number}",
                     got=f"{frames} frames of {time:g} s",
                 )
-            return frames, time, number
+            return frames, _rate(words[2]), number
         else:
             break
     raise MotionError(
@@ -196,6 +224,15 @@ def _motion_header(numbered: Iterator[tuple[int, list[str]]], path: Path) -> tup
         where=f"{path}, line {number}",
         expected="lines 'Frames: N' and 'Frame Time: seconds'",
     )
+
+
+def _rate(frame_time: str) -> float:
+    """Rows a second; a whole number where the file's digits allow it: 0.0333 s are 30 a second, 0.0333667 are 29.97."""
+    written = Decimal(frame_time)
+    whole = round(1 / written)
+    if whole and abs(written - 1 / Decimal(whole)) <= Decimal(1).scaleb(int(written.as_tuple().exponent)):
+        return float(whole)
+    return float(1 / written)
 
 
 def _rows(lines: list[str], start: int, columns: int, path: Path) -> np.ndarray:

@@ -20,13 +20,24 @@ from robot_stack.retarget.readers.turning import from_vectors
 from robot_stack.retarget.skeletons import SKELETONS
 
 _KINDS = {24: "smpl", 52: "smplh", 55: "smplx"}
+_BODY = {"root_orient": 0, "global_orient": 0, "pose_body": 1, "body_pose": 1}
 _PARTS = {
-    "smplh": (("root_orient", "global_orient"), ("pose_body", "body_pose"), ("pose_hand",)),
-    "smplx": (
-        *(("root_orient", "global_orient"), ("pose_body", "body_pose"), ("pose_jaw", "jaw_pose")),
-        *(("pose_eye",), ("pose_hand",)),
-    ),
+    "smpl": _BODY,
+    "smplh": _BODY
+    | dict.fromkeys(("pose_hand", "left_hand_pose", "pose_lhand", "lhand_pose"), 22)
+    | dict.fromkeys(("right_hand_pose", "pose_rhand", "rhand_pose"), 37),
+    "smplx": _BODY
+    | {"pose_jaw": 22, "jaw_pose": 22, "pose_eye": 23, "leye_pose": 23, "reye_pose": 24}
+    | dict.fromkeys(("pose_hand", "left_hand_pose", "pose_lhand", "lhand_pose"), 25)
+    | dict.fromkeys(("right_hand_pose", "pose_rhand", "rhand_pose"), 40),
 }
+"""The first joint that an array turns, by the names of AMASS (``pose_body`` …) and of smplx (``body_pose`` …)."""
+
+_NO_HANDS = "the file has no hands: they stay at rest"
+
+_SHAPES, _FEW_SHAPES = 300, 10
+"""Directions of shape in SMPL-X's file before those of expression: 300 of 400, or 10 of 20 in its first release."""
+
 CONVERSION = (
     "python -c \"import pickle, numpy as np; m = pickle.load(open('MODEL.pkl', 'rb'), encoding='latin1'); "
     "dense = lambda a: np.asarray(a.toarray() if hasattr(a, 'toarray') else a, dtype=float); "
@@ -117,6 +128,8 @@ def read_body_model(path: Path) -> BodyModel:
             expected="(joints, points), (points, 3), (points, 3, betas)",
         )
     joints = len(regressor)
+    if _KINDS.get(joints) == "smplx":
+        directions = directions[:, :, : _SHAPES if directions.shape[2] > _SHAPES else _FEW_SHAPES]
     parents = tuple(
         int(p) if 0 <= int(p) < joints else -1 for p in arrays["kintree_table"][0].astype(np.int64)[:joints]
     )
@@ -175,25 +188,18 @@ def read_smpl(path: Path, arrays: Mapping[str, np.ndarray], options: ReadOptions
 
 
 def _poses(arrays: Mapping[str, np.ndarray], kind: str, joints: int, path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Rotation vectors ``(frames, joints, 3)`` [rad]; what the file lacks behind the body stays at rest."""
-    if "poses" in arrays:
-        flat = np.asarray(arrays["poses"], dtype=np.float64)
-        flat = flat.reshape(len(flat), -1)
-    else:
-        found = [next((arrays[n] for n in names if n in arrays), None) for names in _PARTS.get(kind, _PARTS["smplh"])]
-        parts = []
-        for part in found:
-            if part is None:
-                break
-            parts.append(np.asarray(part, dtype=np.float64).reshape(len(part), -1))
-        flat = np.concatenate(parts, axis=1)
+    """Rotation vectors ``(frames, joints, 3)`` [rad]; what the file lacks stays at rest."""
+    if "poses" not in arrays:
+        return _from_parts(arrays, kind, joints, path)
+    flat = np.asarray(arrays["poses"], dtype=np.float64)
+    flat = flat.reshape(len(flat), -1)
     have = flat.shape[1]
     if have == 3 * joints:
         return flat.reshape(-1, joints, 3), ()
-    if have == 66 and joints >= 52:
+    if have == 66:
         out = np.zeros((len(flat), joints, 3))
         out[:, :22] = flat.reshape(-1, 22, 3)
-        return out, ("the file has no hands: they stay at rest",)
+        return out, (_NO_HANDS,)
     fitting = {3 * n: name for n, name in _KINDS.items()}.get(have)
     raise MotionError(
         "pose parameters and body model do not fit",
@@ -202,3 +208,34 @@ def _poses(arrays: Mapping[str, np.ndarray], kind: str, joints: int, path: Path)
         expected=f"{3 * joints}, for the {joints} joints of this {kind} model",
         remedy="give the body model that the parameters were made for",
     )
+
+
+def _from_parts(
+    arrays: Mapping[str, np.ndarray], kind: str, joints: int, path: Path
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """As :func:`_poses`, from arrays by part of the body."""
+    root = arrays["root_orient" if "root_orient" in arrays else "global_orient"]
+    out, notes, hands = np.zeros((len(root), joints, 3)), [], False
+    for name, first in _PARTS[kind].items():
+        if name not in arrays:
+            continue
+        part = np.asarray(arrays[name], dtype=np.float64)
+        part = part.reshape(len(part), -1)
+        hand = "hand" in name
+        if hand and part.shape[1] not in (45, 90):
+            notes.append(f"{name} has {part.shape[1]} numbers a frame, principal components: the hand stays at rest")
+            continue
+        if len(part) != len(root) or part.shape[1] % 3 or part.shape[1] > 90:
+            raise MotionError(
+                f"pose parameters do not fit one another: {name}",
+                where=path,
+                got=part.shape,
+                expected=f"{len(root)} frames of rotation vectors",
+            )
+        hands |= hand
+        # SMPL's body has two joints more than those of SMPL-H and SMPL-X: its stiff hands.
+        count = min(part.shape[1] // 3, 21 if first == 1 and kind != "smpl" else joints - first)
+        out[:, first : first + count] = part[:, : 3 * count].reshape(-1, count, 3)
+    if kind != "smpl" and not hands and not notes:
+        notes.append(_NO_HANDS)
+    return out, tuple(notes)

@@ -11,7 +11,7 @@ from robot_stack.core.errors import ConfigError, UnknownNameError
 from robot_stack.retarget.motion import KEYPOINTS, MotionError
 from robot_stack.retarget.readers.arrays import read_objects
 from robot_stack.retarget.readers.axes import TO_Z_UP
-from robot_stack.retarget.readers.raw import ReadOptions
+from robot_stack.retarget.readers.raw import LEG_SHARE, ReadOptions
 from robot_stack.retarget.readers.read import read_motion
 from robot_stack.retarget.skeletons import SKELETONS
 from tests.retarget.conftest import CLIMBS
@@ -68,6 +68,16 @@ def test_what_the_user_says_counts_and_doubts_are_noted(tmp_path: Path) -> None:
     assert any("30 frames a second; 60 were asked for" in note for note in motion.notes)
     assert np.abs(motion.keypoints() - WALK @ TO_Z_UP["y"].T * 0.01).max() < 1e-12
     assert motion.fps == 60
+
+
+def test_a_child_in_inches_goes_before_a_giant(tmp_path: Path) -> None:
+    leg = 21.68  # inches; in CMU's unit 1.22 m, which is nearer to an adult's leg
+    known = WALK * leg / LEG_M
+    np.savez(tmp_path / "m.npz", positions=known, names=KEYPOINTS, fps=30)
+    motion = read_motion(tmp_path / "m.npz")
+    assert motion.height_m == pytest.approx(leg * 0.0254 / LEG_SHARE)
+    np.savez(tmp_path / "m.npz", positions=known * 1.25 / leg, names=KEYPOINTS, fps=30)
+    assert read_motion(tmp_path / "m.npz").height_m == pytest.approx(1.25 / LEG_SHARE)  # nothing smaller fits
 
 
 def test_a_files_own_words_count_but_not_an_impossible_unit(tmp_path: Path) -> None:

@@ -113,6 +113,52 @@ def test_unit_and_axis_can_be_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("frame_time", "fps"),
+    [
+        *(("0.0333333", 30), ("0.0333", 30), (".008333", 120), ("0.0083", 120), ("4.16667e-2", 24), ("0.01", 100)),
+        *(("0.0333667", 1 / 0.0333667), ("0.0417083", 1 / 0.0417083)),
+    ],
+)
+def test_a_rate_is_whole_where_the_files_digits_allow_it(frame_time: str, fps: float, tmp_path: Path) -> None:
+    written(tmp_path / "a.bvh")
+    text = (tmp_path / "a.bvh").read_text()
+    (tmp_path / "a.bvh").write_text(text.replace("Frame Time: 0.025", f"Frame Time:\t{frame_time}"))
+    assert read_motion(tmp_path / "a.bvh").fps == pytest.approx(fps, rel=1e-12)
+
+
+def without_toes(path: Path, end: str) -> None:
+    """Make the toe joints of a file the end sites of its feet."""
+    written(path, wild=False)
+    lines, out, k = path.read_text().rstrip().splitlines(), [], 0
+    names = [line.split()[1] for line in lines if line.split()[:1] in (["JOINT"], ["ROOT"])]
+    gone = [3 + 3 * n + i for n, name in enumerate(names) if name.endswith("ToeBase") for i in range(3)]
+    while k < len(lines):
+        if lines[k].strip().endswith("ToeBase"):
+            out += ["End Site", "{", f"OFFSET {end}", "}"]
+            k += 9
+        elif k > lines.index("MOTION") + 2:
+            out.append(" ".join(np.delete(lines[k].split(), gone)))
+            k += 1
+        else:
+            out.append(lines[k])
+            k += 1
+    path.write_text("\n".join(out))
+
+
+def test_ends_of_feet_are_toes_where_there_is_no_toe(tmp_path: Path) -> None:
+    """Biovision's first files, and many since, have a foot and then an end site."""
+    without_toes(tmp_path / "a.bvh", "0 -5 14")
+    motion = read_motion(tmp_path / "a.bvh")
+    assert motion.keypoint_names["left_toe"] == "LeftFoot_end"
+    foot = motion.point("LeftFoot_end") - motion.point("LeftFoot")
+    assert np.linalg.norm(foot, axis=1) == pytest.approx(0.01 * np.hypot(5, 14))
+    assert any("the file has no toes" in note for note in motion.notes)
+    without_toes(tmp_path / "b.bvh", "0 -9 1")  # straight below the ankle: where the foot stands, no toe
+    motion = read_motion(tmp_path / "b.bvh")
+    assert "left_toe" not in motion.keypoint_names
+
+
+@pytest.mark.parametrize(
     ("old", "new", "message"),
     [
         ("Xrotation", "Wrotation", "unknown channel"),

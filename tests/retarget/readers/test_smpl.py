@@ -116,6 +116,45 @@ def test_named_parts_and_bodies_without_hands(tmp_path: Path) -> None:
     assert any("no hands" in note for note in motion.notes)
 
 
+@pytest.mark.parametrize("kind", ["smplh", "smplx"])
+def test_parts_that_are_missing_stay_at_rest(kind: str, tmp_path: Path) -> None:
+    """Names of AMASS and of the smplx package, jaws without eyes, hands together or apart, SMPL's body of 23 joints."""
+    joints, hands = {"smplh": (52, 22), "smplx": (55, 25)}[kind]
+    model = body_model(tmp_path / "model.npz", joints)
+    rng = np.random.default_rng(2)
+    whole = 0.3 * rng.standard_normal((5, joints, 3))
+    whole[:, 23:25] *= kind != "smplx"
+    parts = {"root_orient": whole[:, 0], "trans": np.zeros((5, 3))}
+    body = np.concatenate([whole[:, 1:22], rng.standard_normal((5, 2, 3))], axis=1)
+    if kind == "smplx":
+        parts["pose_jaw"] = whole[:, 22]
+    one = {**parts, "pose_body": whole[:, 1:22].reshape(5, -1), "pose_hand": whole[:, hands:].reshape(5, -1)}
+    apart = {"left_hand_pose": whole[:, hands : hands + 15], "right_hand_pose": whole[:, hands + 15 :]}
+    two = {**parts, "body_pose": body.reshape(5, -1), **apart}
+    expected = brute(model, whole, np.zeros((5, 3)), np.zeros(10))
+    for arrays in (one, two):
+        np.savez(tmp_path / "m.npz", **arrays)
+        motion = read_motion(tmp_path / "m.npz", ReadOptions(body_model=tmp_path / "model.npz", up="z"))
+        assert np.abs(motion.positions - expected).max() < 1e-12
+    np.savez(tmp_path / "m.npz", **{**two, "left_hand_pose": np.ones((5, 12)), "right_hand_pose": np.ones((5, 12))})
+    motion = read_motion(tmp_path / "m.npz", ReadOptions(body_model=tmp_path / "model.npz", up="z"))
+    assert any("principal components" in note for note in motion.notes)
+    whole[:, hands:] = 0.0
+    assert np.abs(motion.positions - brute(model, whole, np.zeros((5, 3)), np.zeros(10))).max() < 1e-12
+    np.savez(tmp_path / "m.npz", **{**two, "body_pose": np.zeros((4, 63))})
+    with pytest.raises(MotionError, match="body_pose"):
+        read_motion(tmp_path / "m.npz", ReadOptions(body_model=tmp_path / "model.npz"))
+
+
+@pytest.mark.parametrize(("directions", "shapes"), [(20, 10), (400, 300)])
+def test_expressions_of_smplx_are_no_shapes(directions: int, shapes: int, tmp_path: Path) -> None:
+    """AMASS fits 16 numbers of shape; the first release of SMPL-X has 10 and then its expressions."""
+    model = body_model(tmp_path / "model.npz", 55, betas=directions)
+    betas = np.random.default_rng(3).standard_normal(16)
+    rest = model["J_regressor"] @ (model["v_template"] + model["shapedirs"][:, :, : min(16, shapes)] @ betas[:shapes])
+    assert np.abs(read_body_model(tmp_path / "model.npz").rest(betas) - rest).max() < 1e-12
+
+
 def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     file, model = tmp_path / "m.npz", tmp_path / "model.npz"
     body_model(model, 52)
