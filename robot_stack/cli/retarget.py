@@ -127,6 +127,7 @@ def run(arguments: list[str]) -> int:
     from rich.console import Console
 
     from robot_stack.cli.retarget_job import PAGE, run_job
+    from robot_stack.cli.retarget_stages import Stages
 
     console = Console(highlight=False, soft_wrap=True)
     with Stages(args.motion.stem) as stages:
@@ -171,36 +172,6 @@ def job_of(args: SourceArgs, motion: Path) -> RetargetJob:
         instruction=str(getattr(args, "instruction", "")),
         tracking=bool(getattr(args, "tracking", True)),
     )
-
-
-class Stages:
-    """A line in the terminal that says what is going on, and for how long.
-
-    Args:
-        name: of the motion.
-    """
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._bars: Any = None
-        self._task: Any = None
-
-    def __enter__(self) -> Stages:
-        from rich.console import Console
-        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-        self._bars = Progress(*columns, console=Console(stderr=True), transient=True)
-        self._bars.start()
-        self._task = self._bars.add_task(self._name)
-        return self
-
-    def __call__(self, stage: str) -> None:
-        """Say that a stage begins."""
-        self._bars.update(self._task, description=f"{self._name}: {stage}")
-
-    def __exit__(self, *error: object) -> None:
-        self._bars.stop()
 
 
 def show(console: Console, report: dict[str, Any]) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from robot_stack.retarget.progress import Listener, StepProgress, unheard
 
 if TYPE_CHECKING:
     from robot_stack.retarget.keypoint_table import KeypointTable
@@ -20,9 +22,6 @@ if TYPE_CHECKING:
 
 MOTION, REFERENCE, REPORT, PAGE = "motion.npz", "tracking.npz", "report.json", "report.html"
 """Files of a result's folder."""
-
-Listener = Callable[[str], None]
-"""Told the stage that begins."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +126,7 @@ def is_done(job: RetargetJob, out: Path) -> bool:
         return False
 
 
-def run_job(job: RetargetJob, out: Path, listen: Listener = lambda stage: None) -> dict[str, Any]:
+def run_job(job: RetargetJob, out: Path, listen: Listener = unheard) -> dict[str, Any]:
     """Do it, and write the folder; the report's JSON comes last, so that a folder with one is whole.
 
     Returns:
@@ -167,7 +166,7 @@ class _Watch:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        self._listen(name)
+        self._listen(StepProgress(name))
         wall, cpu = time.perf_counter(), time.process_time()
         yield
         self.times[name] = round(time.perf_counter() - wall, 3)
@@ -267,7 +266,7 @@ def retargeted(
     motion: Motion,
     scene: Scene,
     robot: tuple[RobotSpec, KeypointTable],
-    listen: Listener = lambda stage: None,
+    listen: Listener = unheard,
 ) -> Retargeted:
     """The robot's motion: solved as a whole, or in a sliding window when it is long."""
     from robot_stack.core.errors import ConfigError
@@ -278,16 +277,16 @@ def retargeted(
     if job.scaling == "all":
         if motion.duration_s > job.stream_beyond_s:
             return _streamed(retargeter, motion, scene, listen)
-        return retargeter(motion, scene)
+        return retargeter(motion, scene, listen=listen)
     if job.scaling == "limbs":
-        return retargeter(motion, scene, retargeter.scaled_by_limbs(motion, scene))
+        return retargeter(motion, scene, retargeter.scaled_by_limbs(motion, scene), listen)
     try:
         factor = float(job.scaling)
     except ValueError:
         raise ConfigError("the scaling is all, limbs or a number", got=job.scaling) from None
     if not 0.01 < factor < 100:
         raise ConfigError("a scale must be between 0.01 and 100", got=factor)
-    return retargeter(motion, scene, scale_all(motion, scene, robot[1], factor))
+    return retargeter(motion, scene, scale_all(motion, scene, robot[1], factor), listen)
 
 
 def _streamed(retargeter: Retargeter, motion: Motion, scene: Scene, listen: Listener) -> Retargeted:
@@ -297,7 +296,7 @@ def _streamed(retargeter: Retargeter, motion: Motion, scene: Scene, listen: List
     for piece in stream(retargeter, motion, scene):
         pieces.append(piece)
         done += len(piece)
-        listen(f"retarget, {done} of {len(motion)} frames")
+        listen(StepProgress("retarget", done, len(motion)))
     result = joined(pieces)
     note = f"{motion.duration_s:.0f} s were solved in a window that slid over them, not as a whole (--stream-beyond)"
     return dataclasses.replace(result, notes=(*result.notes, note))
@@ -344,7 +343,7 @@ def _cut(job: RetargetJob, motion: Motion) -> Motion:
     if not 0 <= first < min(last, len(motion)):
         raise ConfigError(
             "nothing is left between the start and the stop",
-            got=f"{job.start_s:g} s to {job.stop_s:g} s",
+            got=f"{job.start_s:g} s to {f'{job.stop_s:g} s' if job.stop_s else 'the end'}",
             expected=f"within {motion.duration_s:.2f} s",
         )
     span = slice(first, last)

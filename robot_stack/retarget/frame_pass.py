@@ -9,6 +9,7 @@ import numpy as np
 
 from robot_stack.retarget.body import Sweep
 from robot_stack.retarget.problem import Problem
+from robot_stack.retarget.progress import EVERY, Listener, StepProgress, unheard
 
 
 @dataclass(frozen=True)
@@ -45,21 +46,24 @@ class FramePass:
         self.rule = rule
         self._held: np.ndarray | None = None
 
-    def solve(self, starts: list[np.ndarray]) -> np.ndarray:
+    def solve(self, starts: list[np.ndarray], listen: Listener = unheard) -> np.ndarray:
         """All frames, shape ``(frames, nq)``.
 
         Args:
             starts: guesses for the first frame, each ``(nq,)``; the one that ends lowest is followed.
+            listen: told how far it is.
         """
         ends = [self.frame(0, start, None, self.rule.first_iterations) for start in starts]
-        return self.follow(min(ends, key=lambda end: end[1])[0][None])
+        return self.follow(min(ends, key=lambda end: end[1])[0][None], listen)
 
-    def follow(self, known: np.ndarray) -> np.ndarray:
+    def follow(self, known: np.ndarray, listen: Listener = unheard) -> np.ndarray:
         """All frames, when the first ones are known, shapes ``(frames, nq)`` and ``(known, nq)``."""
         body = self.problem.body
         out = np.empty((len(self.problem), body.nq))
         out[: len(known)] = known
         for t in range(len(known), len(out)):
+            if t % EVERY == 0:
+                listen(StepProgress("first pass", t, len(out)))
             self._held = body.places(body.sweep(out[t - 1 : t], near=False), *self.problem.soles)[0]
             out[t] = self.frame(t, out[t - 1], out[t - 1], self.rule.iterations)[0]
         return out

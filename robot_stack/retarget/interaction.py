@@ -8,6 +8,7 @@ import numpy as np
 
 from robot_stack.retarget.contacts import from_frame, object_poses, to_frame
 from robot_stack.retarget.mesh import laplacian, neighbours, reduce
+from robot_stack.retarget.progress import EVERY, Listener, StepProgress, unheard
 from robot_stack.retarget.scaling import Scaled, Target
 
 
@@ -28,13 +29,16 @@ class MeshRule:
     """Of the surface samples."""
 
 
-def mesh_energies(scaled: Scaled, names: tuple[str, ...], rule: MeshRule) -> tuple[np.ndarray, np.ndarray]:
+def mesh_energies(
+    scaled: Scaled, names: tuple[str, ...], rule: MeshRule, listen: Listener = unheard
+) -> tuple[np.ndarray, np.ndarray]:
     """The reduced energy of every frame.
 
     Args:
         scaled: the motion and its scene.
         names: keypoints of source and robot.
         rule: settings.
+        listen: told how far it is.
 
     Returns:
         Matrices ``(frames, points, points)`` and optima ``(frames, points, 3)`` [m].
@@ -43,6 +47,8 @@ def mesh_energies(scaled: Scaled, names: tuple[str, ...], rule: MeshRule) -> tup
     gram = np.empty((len(source), len(names), len(names)))
     optimum = np.empty_like(source)
     for t, fixed in enumerate(fixed_samples):
+        if t % EVERY == 0:
+            listen(StepProgress("interaction mesh", t, len(source)))
         corners = np.concatenate([source[t], samples[t]])
         matrix = laplacian(neighbours(corners), corners if rule.distance_weights else None)
         energy = reduce(matrix, corners, fixed, len(names))

@@ -16,6 +16,7 @@ from robot_stack.retarget.keypoint_table import KeypointTable
 from robot_stack.retarget.metrics import figures, shortcomings, violations
 from robot_stack.retarget.motion import Motion, MotionError
 from robot_stack.retarget.problem import Problem, Weights
+from robot_stack.retarget.progress import Listener, StepProgress, unheard
 from robot_stack.retarget.result import ContactSegment, Retargeted
 from robot_stack.retarget.scaling import Scaled, scale_all, scale_limbs
 from robot_stack.retarget.scene import Scene
@@ -76,13 +77,20 @@ class Retargeter:
         self.table = table
         self.rule = rule
 
-    def __call__(self, motion: Motion, scene: Scene = EMPTY, scaled: Scaled | None = None) -> Retargeted:
+    def __call__(
+        self,
+        motion: Motion,
+        scene: Scene = EMPTY,
+        scaled: Scaled | None = None,
+        listen: Listener = unheard,
+    ) -> Retargeted:
         """Retarget a motion.
 
         Args:
             motion: the source, without gaps, z up, metres.
             scene: at the source's size.
             scaled: instead of :func:`~robot_stack.retarget.scaling.scale_all`.
+            listen: told how far it is.
 
         Raises:
             MotionError: if there are fewer than four frames, gaps, or fewer than four keypoints in common.
@@ -90,13 +98,14 @@ class Retargeter:
         self.check(motion, scene)
         scaled = scale_all(motion, scene, self.table) if scaled is None else scaled
         segments = detect(motion, scene, self.table.contacts, self.rule.contact)
-        problem = self.problem(scaled, surfaces(scaled, segments, self.table.contacts))
-        qpos = FramePass(problem, self.rule.frame).solve(starts(problem))
+        problem = self.problem(scaled, surfaces(scaled, segments, self.table.contacts), listen=listen)
+        qpos = FramePass(problem, self.rule.frame).solve(starts(problem), listen)
         if not self.rule.second_pass:
             return self._judged(motion, scaled, problem, segments, qpos)
         anchors = self.anchors(scaled, problem, segments)
         second = TrajectoryPass(problem, anchors, self.rule.trajectory)
-        qpos = second.solve(qpos)
+        qpos = second.solve(qpos, listen)
+        listen(StepProgress("check"))
         segments = anchors.segments(second.places, second.problem.touches)
         return self.result(motion, scaled, second.problem, segments, qpos)
 
@@ -147,6 +156,7 @@ class Retargeter:
         touching: Touching,
         body: Body | None = None,
         energies: tuple[np.ndarray, np.ndarray] | None = None,
+        listen: Listener = unheard,
     ) -> Problem:
         """What the passes solve.
 
@@ -155,10 +165,11 @@ class Retargeter:
             touching: its contacts.
             body: the robot in that scene, if there is one already.
             energies: of :func:`~robot_stack.retarget.interaction.mesh_energies`, likewise.
+            listen: told how far it is.
         """
         names, rule, target = self.keypoint_names(scaled.motion), self.rule, scaled.target
         body = Body(self.spec, scaled.robot_scene) if body is None else body
-        gram, optimum = mesh_energies(scaled, names, rule.mesh) if energies is None else energies
+        gram, optimum = mesh_energies(scaled, names, rule.mesh, listen) if energies is None else energies
         limit = None if rule.joint_acceleration is None else np.full(body.nv - 6, rule.joint_acceleration)
         return Problem(
             body=body,

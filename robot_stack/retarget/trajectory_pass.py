@@ -10,6 +10,7 @@ from robot_stack.retarget.anchors import Anchors
 from robot_stack.retarget.banded import nearby
 from robot_stack.retarget.descent import Descent, DescentRule, State
 from robot_stack.retarget.problem import Problem
+from robot_stack.retarget.progress import Listener, StepProgress, unheard
 from robot_stack.retarget.springs import Seen, Springs, miss, too_fast
 
 
@@ -96,14 +97,15 @@ class TrajectoryPass:
         self._held = np.arange(len(problem)) < fixed
         self._springs = Springs(problem, problem.weights.constraint * rule.softness)
 
-    def solve(self, qpos: np.ndarray) -> np.ndarray:
-        """The motion, shape ``(frames, nq)``, from the first pass's of the same shape."""
+    def solve(self, qpos: np.ndarray, listen: Listener = unheard) -> np.ndarray:
+        """The motion, shape ``(frames, nq)``, from the first pass's; ``listen`` hears how far it is."""
         rule, springs, body = self.rule, self._springs, self.problem.body
         self._place(body.places(body.sweep(qpos, near=False), *self.problem.soles))
         descent = Descent(self.problem, springs, rule.descent, self._held)
         state, damping = descent.state(qpos), np.full(len(qpos), rule.descent.damping)
         left = rule.replacements
-        for _ in range(rule.iterations):
+        for done in range(rule.iterations):
+            listen(StepProgress("second pass", done, rule.iterations, "rounds"))
             state, damping, gain = descent.improved(state, damping)
             final = springs.weight >= 0.99 * self.problem.weights.constraint
             if gain > (rule.tolerance if final else rule.coarse) * state.cost:
@@ -114,7 +116,7 @@ class TrajectoryPass:
             self._tighten(state)
             descent = Descent(self.problem, springs, rule.descent, self._held)
             state = descent.state(state.seen.qpos)
-        return self._windowed(state)
+        return self._windowed(state, listen)
 
     def _tighten(self, state: State) -> None:
         """Stays placed anew, rests of the springs moved, weights grown."""
@@ -128,14 +130,17 @@ class TrajectoryPass:
         self.places = self.anchors.fit(soles, self._given, self._fixed)
         self.problem = replace(self.problem, on=self.anchors.world(self.places))
 
-    def _windowed(self, state: State) -> np.ndarray:
+    def _windowed(self, state: State, listen: Listener) -> np.ndarray:
         """Stretches that still violate something, solved on their own."""
         self._release(state.seen)
         out, frames = state.seen.qpos.copy(), len(self.problem)
         bad = (miss(self.problem, state.seen) > self.rule.accepted) | (too_fast(self.problem, state.seen) > 1e-6)
         wide = nearby(bad, self.rule.margin) > 0
         edges = np.flatnonzero(np.diff(np.concatenate([[False], wide, [False]])))
+        done, total = 0, int(wide.sum())
         for start, stop in edges.reshape(-1, 2):
+            listen(StepProgress("stretches that miss something", done, total))
+            done += int(stop - start)
             # Differences reach three frames beyond those that move.
             span = slice(max(0, int(start) - 3), min(frames, int(stop) + 3))
             held = self._held[span].copy()

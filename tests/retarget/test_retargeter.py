@@ -11,6 +11,7 @@ from robot_stack.core.errors import ConfigError
 from robot_stack.retarget.body import Body
 from robot_stack.retarget.motion import KEYPOINTS, Motion, MotionError
 from robot_stack.retarget.problem import Weights
+from robot_stack.retarget.progress import StepProgress
 from robot_stack.retarget.retargeter import Retargeter, RetargetRule
 from robot_stack.retarget.scene import Scene, SceneObject
 from robot_stack.sim.render import import_mujoco
@@ -37,13 +38,20 @@ def own() -> tuple[np.ndarray, Motion, Body]:
 
 def test_a_robots_own_motion_comes_back(own: tuple[np.ndarray, Motion, Body]) -> None:
     qpos, motion, _ = own
-    result = retargeter()(motion, Scene())
+    heard: list[StepProgress] = []
+    result = retargeter()(motion, Scene(), listen=heard.append)
     assert result.scale == 1.0
     assert np.linalg.norm(result.p_world_keypoint - result.p_world_target, axis=2).max() < 1e-3
     assert np.abs(result.qpos[:, 7:] - qpos[:, 7:]).max() < np.radians(1.0)
     assert angle(result.qpos[:, 3:7], qpos[:, 3:7]) < np.radians(1.0)
     assert np.abs(result.qpos[:, :3] - qpos[:, :3]).max() < 1e-3
     assert result.accepted().all()
+    assert list(dict.fromkeys(p.step for p in heard)) == ["interaction mesh", "first pass", "second pass", "check"]
+    for step in ("interaction mesh", "first pass", "second pass"):
+        own_steps = [p for p in heard if p.step == step]
+        assert [p.done for p in own_steps] == sorted({p.done for p in own_steps})
+        assert all(0 <= p.done < p.total for p in own_steps)
+        assert own_steps[0].unit == "rounds" or own_steps[0].total == len(motion)
 
 
 def test_a_turned_and_shifted_scene_gives_the_turned_and_shifted_motion(own: tuple[np.ndarray, Motion, Body]) -> None:
