@@ -42,6 +42,7 @@ class Bench:
         self.changed = threading.Condition()
         self.heard: defaultdict[str, list[Any]] = defaultdict(list)
         self.processes: list[subprocess.Popen[str]] = []
+        self._nodes: list[Any] = []
         self.node = self.make_node("bench")
         self._thread = threading.Thread(target=self._spin, daemon=True)
         self._thread.start()
@@ -53,6 +54,7 @@ class Bench:
         given = [Parameter(key, value=value) for key, value in (parameters or {}).items()]
         node = rclpy.create_node(name, context=self.context, namespace=NAMESPACE, parameter_overrides=given)
         self.executor.add_node(node)
+        self._nodes.append(node)
         return node
 
     def listen(self, kind: Any, topic: str, quality: Any) -> None:
@@ -142,6 +144,8 @@ class Bench:
             process.log.close()  # type: ignore[attr-defined]
         self.context.try_shutdown()
         self._thread.join(20)
+        for node in self._nodes:  # else the next test finds them still, as drivers for instance
+            node.destroy_node()
 
     def _spin(self) -> None:
         from rclpy.executors import ExternalShutdownException
