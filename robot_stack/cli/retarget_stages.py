@@ -11,6 +11,9 @@ from robot_stack.retarget.progress import StepProgress
 if TYPE_CHECKING:
     from rich.console import Console
 
+LONGEST = 20
+"""Letters of a motion's name, so that the line fits into 80 columns."""
+
 
 class Stages:
     """Says which step is going on, how far it is, how fast, and how long it still takes.
@@ -30,8 +33,8 @@ class Stages:
         shown = Console(stderr=True) if console is None else console
         columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
         self._bars = Progress(*columns, console=shown, transient=True, disable=not shown.is_terminal)
-        self._name, self._clock = name, clock
-        self._task = self._bars.add_task(name)
+        self._name, self._clock = name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…", clock
+        self._task = self._bars.add_task(self._name)
         self._step, self._from, self._since = "", 0, 0.0
 
     def __enter__(self) -> Stages:

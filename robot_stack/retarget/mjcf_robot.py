@@ -77,7 +77,11 @@ def spec_from_mjcf(
         marks=str(path),  # so that a floor and lights of its own are left out
         doubts=("largest speeds and gains are not in the MJCF: they are guessed",),
     )
-    return replace(spec, home_height_m=_height(spec))
+    overlaps = _overlaps(model, qpos, root)
+    if overlaps:
+        pairs = ", ".join(f"{first} and {second}" for first, second in overlaps)
+        spec = replace(spec, doubts=(*spec.doubts, f"links that overlap at home are not kept apart: {pairs}"))
+    return replace(spec, home_height_m=_height(spec), overlaps=overlaps)
 
 
 def _name(path: Path) -> str:
@@ -89,6 +93,31 @@ def _home(model: Any, name: str) -> np.ndarray:
     if name in keys:
         return np.array(model.key_qpos[keys.index(name)])
     return np.array(model.key_qpos[0] if keys else model.qpos0)
+
+
+def _overlaps(model: Any, qpos: np.ndarray, root: int) -> tuple[tuple[str, str], ...]:
+    """Pairs of named links of one chain, with one or two between them, whose geoms overlap at home.
+
+    MuJoCo lets a link overlap its parent only; many models have hulls about ankles and necks that reach farther, and
+    no posture keeps those apart. An arm that hangs into a thigh is another matter: joints can part them.
+    """
+    mujoco = import_mujoco()
+    data = mujoco.MjData(model)
+    data.qpos[:] = qpos
+    mujoco.mj_kinematics(model, data)
+    mujoco.mj_comPos(model, data)
+    mujoco.mj_collision(model, data)
+    found: dict[tuple[str, str], None] = {}
+    for contact in data.contact[: data.ncon]:
+        upper, lower = sorted(int(model.geom_bodyid[g]) for g in contact.geom)
+        if contact.dist < 0 and model.body_rootid[upper] == model.body_rootid[lower] == model.body_rootid[root]:
+            above = [lower]
+            while above[-1] != root and len(above) <= 3:
+                above.append(int(model.body_parentid[above[-1]]))
+            names = (str(model.body(upper).name), str(model.body(lower).name))
+            if upper in above and all(names):
+                found[names] = None
+    return tuple(found)
 
 
 def _joint(model: Any, number: int, qpos: np.ndarray, speeds: dict[str, float]) -> JointSpec:

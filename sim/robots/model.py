@@ -128,6 +128,8 @@ def compile_robot(spec: RobotSpec, furnish: Furnish | None = None) -> RobotModel
         made.option.disableflags |= int(mujoco.mjtDisableBit.mjDSBL_AUTORESET.value)
         made.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
         _add_foot_sensors(spec, made)
+        for first, second in spec.overlaps:
+            made.add_exclude(bodyname1=first, bodyname2=second)
         if furnish is not None:
             furnish(made)
         model = made.compile()

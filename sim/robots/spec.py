@@ -123,6 +123,9 @@ class RobotSpec:
     marks: str = ""
     """Another MJCF of the robot whose sites, cameras and sensors are carried over where :attr:`mjcf` lacks them."""
 
+    overlaps: tuple[tuple[str, str], ...] = ()
+    """Pairs of bodies whose geoms overlap in the MJCF wherever the joints are: nothing keeps them apart."""
+
     doubts: tuple[str, ...] = ()
     """What is not known for sure about the model, in sentences; randomise it."""
 

@@ -29,7 +29,7 @@ def test_a_step_says_how_far_how_fast_and_how_long() -> None:
 def test_it_is_one_line_in_a_terminal_and_nothing_in_a_pipe() -> None:
     for terminal in (True, False):
         out = io.StringIO()
-        with Stages("[walk]", Console(file=out, force_terminal=terminal)) as stages:
+        with Stages("[walk] of a very long name", Console(file=out, force_terminal=terminal)) as stages:
             stages(StepProgress("first pass", 0, 10))
-        assert ("[walk]: first pass, 0 of 10 frames" in out.getvalue()) == terminal
+        assert ("[walk] of a very lo…: first pass, 0 of 10 frames" in out.getvalue()) == terminal
         assert terminal or not out.getvalue()
