@@ -28,17 +28,15 @@ def run(arguments: list[str]) -> int:
     kind = KINDS[form]
     command = "robot-stack deploy" + ("" if form == "deploy" else f" {form}")
     parsed: Any = parse(_with_options(kind, form), words, command)
-    from robot_stack.deploy.check import require_policy_for
+    from robot_stack.deploy.check import require_ready
     from robot_stack.deploy.plan import PLANS
-    from robot_stack.deploy.setting import robot_setting
 
     told: Any = kind(**{f.name: getattr(parsed, f.name) for f in dataclasses.fields(kind)})
     plan = PLANS[form](told)
     if parsed.show_plan:
         print(_shown(plan))
         return 0
-    if getattr(told, "policy", ""):
-        require_policy_for(robot_setting(told, told), told, told)
+    require_ready(plan, told)
     return _run(plan, parsed.log_folder, asks=plan.moves_hardware and not told.dry_run)
 
 

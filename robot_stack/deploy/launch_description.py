@@ -8,17 +8,24 @@ from __future__ import annotations
 import dataclasses
 import os
 import shlex
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
 from robot_stack.core.errors import ConfigError, require_name
-from robot_stack.deploy.arguments import KINDS, PolicyArguments, RobotArguments, as_text, choices, explained, from_texts
-from robot_stack.deploy.check import require_policy_for
+from robot_stack.deploy.arguments import KINDS, RobotArguments, as_text, choices, explained, from_texts
+from robot_stack.deploy.check import require_ready
 from robot_stack.deploy.plan import PLANS
 from robot_stack.deploy.process_plan import PACKAGE, DeployPlan, ProcessPlan
-from robot_stack.deploy.setting import robot_setting
-from robot_stack.hardware.ros.environment import ros_environment
+from robot_stack.hardware.ros.environment import PROFILES, ros_environment
+
+_OF_LAUNCH = ("launch-prefix", "launch-prefix-filter")
+"""Arguments that ``ros2 launch`` makes of its own options."""
+
+_HEARING = ("ROS_DOMAIN_ID", "ROS_AUTOMATIC_DISCOVERY_RANGE", PROFILES[0])
+"""Variables that decide which processes find each other."""
 
 
 def launch_description(form: str) -> Any:
@@ -52,8 +59,7 @@ def plan_from_texts(form: str, texts: Mapping[str, str]) -> DeployPlan:
     kind = KINDS[form]
     told = from_texts(kind, texts)
     plan = PLANS[form](told)
-    if isinstance(told, PolicyArguments) and told.policy:
-        require_policy_for(robot_setting(told, told), told, told)
+    require_ready(plan, told)
     return plan
 
 
@@ -66,13 +72,19 @@ def _actions(context: Any, form: str) -> list[Any]:
     """Called by the launch system when it knows the arguments; what is wrong with them stops the launch here."""
     kind = KINDS[form]
     known = [field.name for field in dataclasses.fields(kind)]
-    for word in context.argv:
-        name, given, _ = str(word).partition(":=")
-        if given:
-            require_name("launch argument", name, known, where=f"{form}.launch.py")
+    if _was_named(form, sys.argv):
+        for word in context.argv:
+            name, given, _ = str(word).partition(":=")
+            if given and name not in _OF_LAUNCH:
+                require_name("launch argument", name, known, where=f"{form}.launch.py")
     configurations = context.launch_configurations
     plan = plan_from_texts(form, {name: configurations[name] for name in known if name in configurations})
     return launch_actions(plan)
+
+
+def _was_named(form: str, command: Sequence[str]) -> bool:
+    """Whether ``ros2 launch`` was given this file; one that another launch file includes meets that one's arguments."""
+    return any(PurePath(word).name == f"{form}.launch.py" for word in command)
 
 
 def launch_actions(plan: DeployPlan) -> list[Any]:
@@ -88,10 +100,12 @@ def launch_actions(plan: DeployPlan) -> list[Any]:
     folder = tempfile.mkdtemp(prefix="robot_stack_launch_")
     shared = _variables(plan)
     made: list[Any] = [LogInfo(msg=plan.title)]
+    by_hand: list[Any] = []
     for process in plan.processes:
         file = process.write_parameters(folder)
         if process.terminal:
-            made.append(LogInfo(msg=f"{process.node}: run it in a terminal of its own: {_by_hand(process, str(file))}"))
+            words = _by_hand(process, str(file), {**os.environ, **shared, **dict(process.environment)})
+            by_hand.append(LogInfo(msg=f"{process.node}: run it in a terminal of its own:\n\n  {words}\n"))
             continue
         made.append(
             Node(
@@ -109,13 +123,15 @@ def launch_actions(plan: DeployPlan) -> list[Any]:
                 respawn=False,
             )
         )
-    return made
+    return made + by_hand
 
 
-def _by_hand(process: ProcessPlan, file: str) -> str:
+def _by_hand(process: ProcessPlan, file: str, environment: Mapping[str, str]) -> str:
+    """What a person types into a terminal that knows nothing of this launch: who does not hear it commands nothing."""
     if process.executable not in ("operator", "evaluator"):
         raise ConfigError(f"the process {process.executable!r} wants a terminal, which a launch has none of")
-    words = ["ros2", "run", PACKAGE, process.executable, *process.ros_arguments(file)]
+    heard = [f"{name}={environment[name]}" for name in _HEARING if name in environment]
+    words = ["env", *heard, "ros2", "run", PACKAGE, process.executable, *process.ros_arguments(file)]
     return shlex.join(words)
 
 

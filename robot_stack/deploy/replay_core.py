@@ -35,6 +35,8 @@ class Replay:
 
     def __init__(self, config: ReplayConfig, robot: Embodiment) -> None:
         root = Path(config.dataset)
+        if not root.is_dir():
+            raise DatasetError("there is no dataset here", where=root, remedy="check the path")
         path = embodiment_path(root)
         if not path.exists():
             raise DatasetError("the dataset does not say which robot it was recorded with", where=path)

@@ -9,7 +9,7 @@ from typing import Any
 
 from robot_stack.core.config_json import from_plain
 from robot_stack.core.embodiment import Embodiment
-from robot_stack.core.errors import ConfigError, require_name
+from robot_stack.core.errors import ConfigError, EmbodimentMismatchError, require_name
 from robot_stack.core.fields import CameraSpec
 from robot_stack.deploy.arguments import PolicyArguments, RobotArguments
 from robot_stack.policies.bundle import bundle_info
@@ -82,7 +82,7 @@ def robot_setting(arguments: RobotArguments, policy: PolicyArguments | None) -> 
     info = _bundle(policy)
     trained = from_plain(Embodiment, info["embodiment"]) if info else None
     looks = tuple(info["config"]["inputs"]["cameras"]) if info else ()
-    task = _task(arguments, robot, info)
+    task = _task(arguments, robot, info, policy.policy if policy else "")
     cameras, devices = _cameras(arguments, looks)
     height, width = _image_size(arguments, trained, cameras)
     description = robot_task(task)
@@ -134,12 +134,18 @@ def _bundle(policy: PolicyArguments | None) -> dict[str, Any] | None:
     return bundle_info(Path(policy.policy).expanduser())
 
 
-def _task(arguments: RobotArguments, robot: str, info: dict[str, Any] | None) -> str:
+def _task(arguments: RobotArguments, robot: str, info: dict[str, Any] | None, policy: str) -> str:
     """The task that was named, or the one whose words the policy learnt."""
     tasks = tasks_of(robot)
     if arguments.task:
         full = arguments.task if "/" in arguments.task else f"{robot}/{arguments.task}"
         return require_name(f"task of {robot}", full, tasks)
+    if info and info["embodiment"]["name"] != robot_spec(robot).name:
+        raise EmbodimentMismatchError(
+            "the policy was trained for another robot",
+            [f"it is of {info['embodiment']['name']}, this is {robot_spec(robot).name}"],
+            where=policy,
+        )
     learnt = tuple(info["tasks"]) if info else ()
     found = [name for name in tasks if robot_task(name).instruction in learnt]
     if len(found) == 1:

@@ -6,6 +6,7 @@ import dataclasses
 import importlib.util
 import json
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ def _stubs(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(__import__("sys").modules, name, module)
     monkeypatch.delenv("ROS_AUTOMATIC_DISCOVERY_RANGE", raising=False)
     monkeypatch.setattr("robot_stack.deploy.check.require_server_for", lambda robot, policy: None)
+    monkeypatch.setattr("robot_stack.deploy.check.require_episode_for", lambda robot, plan: None)
 
 
 def description(form: str) -> Any:
@@ -113,9 +115,31 @@ def test_a_real_g1_is_seen_beyond_this_machine() -> None:
     }  # fmt: skip
 
 
-def test_an_argument_that_nobody_declared_is_refused() -> None:
+def test_a_person_at_another_terminal_is_in_the_same_domain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    made = actions("deploy", {**TOLD["deploy"], "domain": "7"})
+    assert isinstance(made[-1], stubs.LogInfo), "the last lines, which nothing scrolls away"
+    words = shlex.split(made[-1].named["msg"].partition(":\n")[2])
+    assert words[0] == "env" and {"ROS_DOMAIN_ID=7", "ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST"} <= set(words)
+    assert any(word.startswith("FASTDDS_DEFAULT_PROFILES_FILE=") for word in words)
+    file = words[words.index("--params-file") + 1]
+    assert "/panda/operator" in json.loads(Path(file).read_text())
+
+
+def test_an_argument_that_nobody_declared_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["ros2", "launch", "robot_stack", "deploy.launch.py", "polcy:=x"])
     with pytest.raises(UnknownNameError, match="did you mean 'policy'"):
         actions("deploy", {**TOLD["deploy"], "polcy": "x"})
+
+
+def test_what_ros2_launch_adds_of_its_own_is_no_unknown_argument(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["ros2", "launch", "robot_stack", "deploy.launch.py"])
+    assert actions("deploy", {**TOLD["deploy"], "launch-prefix": "nice", "launch-prefix-filter": "robot"})
+
+
+def test_a_file_that_another_includes_leaves_its_arguments_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["ros2", "launch", "our_lab", "bringup.launch.py", "table:=left"])
+    assert actions("deploy", {**TOLD["deploy"], "table": "left"})
 
 
 def test_what_the_plan_refuses_starts_nothing() -> None:
