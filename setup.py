@@ -8,4 +8,4 @@ made = setup(license="Apache-2.0")
 
 # colcon reads what stands in this object as Python's own values, and a set of versions is none of them.
 for described in (made, made.metadata):
-    described.python_requires = str(described.python_requires)
+    described.python_requires = str(described.python_requires)  # pyright: ignore
