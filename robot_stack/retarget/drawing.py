@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
+from robot_stack.retarget.saved import Saved
 from robot_stack.sim.render import import_mujoco
 
 Colour = tuple[float, float, float, float]
@@ -67,6 +69,33 @@ class Pen:
         geom.category = self._mujoco.mjtCatBit.mjCAT_DECOR
         scene.ngeom += 1
         return geom
+
+
+def person_points(saved: Saved, number: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """The source at the robot's size in one frame: its keypoints, and its other joints, each by name [m].
+
+    Keypoints that the robot lacks are among them, so that a person has legs beside a robot without knees. Ends of bones
+    (of fingers, toes, the top of the head) and joints that were not seen are left out.
+    """
+    keypoints = dict(zip(saved.result.keypoint_names, saved.result.p_world_target[number], strict=True))
+    source = saved.source
+    if source is None:
+        return keypoints, {}
+    at = dict(zip(source.names, source.positions[min(number, len(source) - 1)], strict=True))
+    for name, joint in source.keypoint_names.items():
+        if np.isfinite(at[joint]).all():
+            keypoints.setdefault(name, at[joint])
+    known = set(source.keypoint_names.values())
+    others = {
+        name: place
+        for name, place in at.items()
+        if name not in known and np.isfinite(place).all() and not _END.search(name)
+    }
+    return keypoints, others
+
+
+_END = re.compile(r"(_end|nub|endsite)[_\d]*$", re.IGNORECASE)
+"""Names that exporters give to the far ends of last bones."""
 
 
 def stick_bones(points: Mapping[str, np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray, float]]:

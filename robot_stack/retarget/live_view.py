@@ -11,7 +11,7 @@ import numpy as np
 
 from robot_stack.core.errors import MissingExtraError, RobotStackError
 from robot_stack.retarget.contacts import from_frame, object_poses
-from robot_stack.retarget.drawing import stick_bones
+from robot_stack.retarget.drawing import person_points, stick_bones
 from robot_stack.retarget.mesh import neighbours
 from robot_stack.retarget.saved import Saved
 from robot_stack.sim.render import import_mujoco
@@ -222,11 +222,10 @@ class LiveView:
         )
 
     def _person_at(self, number: int) -> tuple[np.ndarray, np.ndarray]:
-        result, source = self.result, self.saved.source
-        points = dict(zip(result.keypoint_names, result.p_world_target[number], strict=True))
-        bones = np.array([(a, b) for a, b, _ in stick_bones(points)]).reshape(-1, 2, 3)
-        joints = source.positions[min(number, len(source) - 1)] if source else result.p_world_target[number]
-        return bones.astype(np.float32), np.nan_to_num(joints).astype(np.float32)
+        keypoints, others = person_points(self.saved, number)
+        bones = np.array([(a, b) for a, b, _ in stick_bones(keypoints)]).reshape(-1, 2, 3)
+        joints = np.array([*keypoints.values(), *others.values()])
+        return bones.astype(np.float32), joints.astype(np.float32)
 
     def _show_robot(self, number: int) -> None:
         self._data.qpos[:] = self.result.qpos[number]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from robot_stack.retarget.contacts import from_frame, object_poses
-from robot_stack.retarget.drawing import BLUE, GREY, ORANGE, SKIN, Pen, stick_bones
+from robot_stack.retarget.drawing import BLUE, GREY, ORANGE, SKIN, Colour, Pen, person_points, stick_bones
 from robot_stack.retarget.mesh import neighbours
 from robot_stack.retarget.saved import Saved
 from robot_stack.sim.render import OffscreenRenderer, import_mujoco
@@ -182,18 +182,18 @@ class SideBySide:
         pen = Pen(scene)
         source = self.saved.source
         size = 0.028 * self._size()
-        points = dict(zip(self.result.keypoint_names, self.result.p_world_target[number], strict=True))
+        points, others = person_points(self.saved, number)
         for first, second, share in stick_bones(points):
             pen.rod(first, second, size * share, SKIN)
-        if source is None or not any(_is_head(name) for name in source.names):
+        if not any(_is_head(name) for name in others):
             self._head(pen, points)
         if source is None:
             return
-        known = set(source.keypoint_names.values())
-        for name, place in zip(source.names, source.positions[min(number, len(source) - 1)], strict=True):
-            if np.isfinite(place).all():
-                head = _is_head(name)
-                pen.ball(place, size * (2.6 if head else 1.1 if name in known else 0.45), SKIN if head else BLUE)
+        for place in points.values():
+            pen.ball(place, size * 1.1, BLUE)
+        for name, place in others.items():
+            head = _is_head(name)
+            pen.ball(place, size * (2.6 if head else 0.45), SKIN if head else BLUE)
 
     def _head(self, pen: Pen, points: dict[str, np.ndarray]) -> None:
         """A head for sources that have none, above the shoulders in line with the trunk."""
@@ -214,12 +214,18 @@ class SideBySide:
             for j in np.flatnonzero(adjacent[i]):
                 if j > i:
                     thick = j < len(body)
-                    pen.line(corners[i], corners[j], size * (0.22 if thick else 0.12), BLUE if thick else GREY)
+                    colour = BLUE if thick else self._faded(float(np.linalg.norm(corners[j] - corners[i])))
+                    pen.line(corners[i], corners[j], size * (0.22 if thick else 0.12), colour)
         for place in corners[len(body) :]:
             pen.ball(place, 0.35 * size, GREY)
         for source, mine in zip(body, robot, strict=True):
             pen.ball(source, 0.8 * size, BLUE)
             pen.ball(mine, 0.9 * size, ORANGE)
+
+    def _faded(self, length: float) -> Colour:
+        """Grey that lets one see through long edges: hundreds run from the shoulders to the ground."""
+        short = 0.25 * self._size()
+        return (*GREY[:3], GREY[3] * min(1.0, short / max(length, short)) ** 2)
 
     def _size(self) -> float:
         return self.saved.source.height_m if self.saved.source is not None else 1.3

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from robot_stack.core.errors import RenderError
-from robot_stack.retarget.drawing import stick_bones
+from robot_stack.retarget.drawing import person_points, stick_bones
 from robot_stack.retarget.motion import KEYPOINTS
 from robot_stack.retarget.saved import Saved
 from robot_stack.retarget.view import SideBySide
@@ -45,3 +47,23 @@ def test_bones_need_their_ends() -> None:
     assert len(list(stick_bones(points))) == 13
     del points["left_knee"], points["pelvis"]
     assert len(list(stick_bones(points))) == 10
+
+
+def test_a_person_has_all_limbs_beside_a_robot_that_lacks_some_and_no_ends_of_bones() -> None:
+    whole = result()
+    keep = [i for i, name in enumerate(whole.keypoint_names) if "knee" not in name]
+    lacking = replace(
+        whole,
+        keypoint_names=tuple(whole.keypoint_names[i] for i in keep),
+        p_world_target=whole.p_world_target[:, keep],
+    )
+    seen = source()
+    more = np.repeat(seen.positions[:, :1], 4, axis=1)
+    more[0, 3] = np.nan
+    names = ("LeftHand_End", "ToeNub", "Head", "Neck")
+    seen = replace(seen, names=(*seen.names, *names), positions=np.concatenate([seen.positions, more], axis=1))
+    points, others = person_points(Saved(lacking, seen), 0)
+    assert set(points) == set(seen.keypoint_names)
+    assert (points["left_knee"] == seen.point(seen.keypoint_names["left_knee"])[0]).all()
+    assert set(others) - set(source().names) == {"Head"}  # Neck was not seen
+    assert set(person_points(Saved(lacking, None), 0)[0]) == set(lacking.keypoint_names)
