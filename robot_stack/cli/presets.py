@@ -24,7 +24,7 @@ PRESETS: dict[str, tuple[str, PolicyConfig]] = {
     ),
     "flow-mlp": (
         "flow matching with a residual MLP: the quickest on a CPU and, on states, the best of the small ones",
-        DiffusionPolicyConfig(network=MlpDenoiserConfig(), process=FlowProcessConfig(steps=8)),
+        DiffusionPolicyConfig(network=MlpDenoiserConfig(skip=True), process=FlowProcessConfig(steps=8)),
     ),
     "flow": (
         "flow matching with the U-Net of Diffusion Policy, 66 M parameters: for a GPU",

@@ -57,6 +57,11 @@ class NormalizationConfig:
     action_per_step: bool = False
     """Fit one normaliser for each step of the action chunk, as the Large Behavior Models study does (2025)."""
 
+    state_clip: float | None = 1.5
+    """For states by ``"min_max"``: what lies beyond the data is seen at most so far out. Numbers that hardly change in
+    the data, as the tilt of a tray that nobody tilts, would else reach a network tens of ranges away as soon as
+    something slips, and what it answers there is without bound. ``None`` for no bound."""
+
 
 @dataclass(frozen=True)
 class TaskEmbeddingConfig:

@@ -8,7 +8,7 @@ checked against names when training starts, and deployment names the source.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -123,12 +123,17 @@ def fit_normalizers(config: NormalizationConfig, rows: Sequence[SourceRows]) -> 
         tuple(
             SourceNormalizer(
                 r.name if config.per_source else ALL_SOURCES,
-                fit(config.state, np.asarray(r.state), quantiles=config.quantiles),
+                _fit_state(config, np.asarray(r.state)),
                 fit(config.action, _action_rows(config, r), quantiles=config.quantiles),
             )
             for r in rows
         )
     )
+
+
+def _fit_state(config: NormalizationConfig, state: np.ndarray) -> Normalizer:
+    fitted = fit(config.state, state, quantiles=config.quantiles)
+    return replace(fitted, clip=config.state_clip) if config.state == "min_max" else fitted
 
 
 def _action_rows(config: NormalizationConfig, rows: SourceRows) -> np.ndarray:
