@@ -20,13 +20,16 @@ from robot_stack.deploy.emulated_body import EmulatedBody, Seen
 from robot_stack.deploy.emulated_cameras import EmulatedCameras
 from robot_stack.deploy.emulator_config import EmulatorConfig
 from robot_stack.deploy.parameters import declare
-from robot_stack.deploy.ros_node import latched, reliable, run, set_stamp
+from robot_stack.deploy.ros_node import latched, newest, reliable, run, set_stamp
 from robot_stack.hardware.ros.steady_timer import steady_timer
 from robot_stack.sim.joint_plant import MujocoPlant
 from robot_stack.sim.robot_catalog import robot_name, robot_spec, robot_task, tasks_of
 
 RESET_PATIENCE_S = 30.0
 """Longest that a reset may take [s]."""
+
+HEARD_S = 2.0
+"""A robot node whose observation was heard within this is there [s]."""
 
 SLOW_AGAIN_S = 10.0
 """A machine that is too slow is spoken of no more often than this [s]."""
@@ -63,11 +66,18 @@ class EmulatorNode:
         self._wish: tuple[int, threading.Event] | None = None
         self._failure: RobotStackError | None = None
         self._ending = threading.Event()
+        self._state, self._heard_s = "", -float("inf")
         self._slowness = Slowness(config.clock_speed)
         self._body.reset(config.seed)
         self._thread = threading.Thread(target=self._simulate, name="simulation", daemon=True)
         self._thread.start()
         node.get_logger().info(f"simulates {name} at {task_name}, {config.clock_speed:g} times real time")
+
+    @property
+    def needed(self) -> bool:
+        """Whether the robot node is still engaged: Ctrl-C under a launch reaches both, and its stop needs a body."""
+        heard = time.monotonic() - self._heard_s < HEARD_S
+        return heard and self._state not in ("", "UNCONFIGURED") and self._failure is None
 
     def close(self) -> None:
         """Stop time and free lines; idempotent."""
@@ -85,6 +95,7 @@ class EmulatorNode:
         self._tracked = node.create_publisher(JointState, "tracked", reliable(2))
         self._score = node.create_publisher(JointState, "score", reliable(50))
         node.create_subscription(String, "state", self._heed_state, latched())
+        node.create_subscription(JointState, "observation", self._hear_robot, newest(), raw=True)
         node.create_service(Trigger, "~/reset", self._serve_reset)
         steady_timer(node, 0.1, self._tend)
 
@@ -114,7 +125,11 @@ class EmulatorNode:
         score.header.stamp = message.header.stamp
         self._score.publish(score)
 
+    def _hear_robot(self, _: Any) -> None:
+        self._heard_s = time.monotonic()
+
     def _heed_state(self, message: Any) -> None:
+        self._state = message.data
         if message.data == "ARMED":
             self._body.let_go()
 
@@ -169,7 +184,7 @@ def _tracked_fields(plant: MujocoPlant) -> list[Field]:
 
 def main() -> int:
     """Run until told to end."""
-    return run("emulator", EmulatorNode)
+    return run("emulator", EmulatorNode, lingers=lambda emulator: emulator.needed)
 
 
 if __name__ == "__main__":

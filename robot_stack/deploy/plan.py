@@ -203,7 +203,15 @@ def _robot(arguments: RobotArguments, setting: Setting) -> list[ProcessPlan]:
         encoding="jpeg" if arguments.images == "jpeg" else "rgb8",
         clock_speed=arguments.clock_speed,
     )
-    body = _process("emulator", setting, emulator, on_exit="stop_all", stop_rank=2, environment=_ONE_THREAD)
+    body = _process(
+        "emulator",
+        setting,
+        emulator,
+        on_exit="stop_all",
+        stop_rank=2,
+        grace_s=grace_s + 2.0,  # a launch asks it with the robot, and it stays until that has stopped
+        environment=_ONE_THREAD,
+    )
     return [body, process]
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import signal
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from robot_stack.core.errors import MissingExtraError, RobotStackError
 from robot_stack.hardware.ros.environment import require_ros
@@ -27,6 +28,9 @@ class Closeable(Protocol):
     def close(self) -> None:
         """Let go of everything but the node; idempotent."""
         ...
+
+
+Running = TypeVar("Running", bound=Closeable)
 
 
 def latched(depth: int = 1) -> Any:
@@ -80,13 +84,20 @@ def camera_topic(camera: str, compressed: bool) -> str:
     return f"camera/{camera}/image_raw" + ("/compressed" if compressed else "")
 
 
-def run(name: str, make: Callable[[Any], Closeable], arguments: Sequence[str] | None = None) -> int:
+def run(
+    name: str,
+    make: Callable[[Any], Running],
+    arguments: Sequence[str] | None = None,
+    lingers: Callable[[Running], bool] | None = None,
+) -> int:
     """The whole life of a process with one node.
 
     Args:
         name: of the node, unless the command line remaps it.
         make: makes what runs, from the node; its errors, and those of callbacks, end the process.
         arguments: of the command line; the process's own when left out.
+        lingers: whether it is still needed after a Ctrl-C, which reaches all processes of a launch at once; asked until
+            it is not. A second Ctrl-C, or SIGTERM, ends it anyway.
 
     Returns:
         0 when it was told to end, :data:`REFUSED` when it refused; the reason is logged.
@@ -95,23 +106,32 @@ def run(name: str, make: Callable[[Any], Closeable], arguments: Sequence[str] | 
         require_ros(f"the {name} node")
         import rclpy
         from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+        from rclpy.signals import SignalHandlerOptions
     except KeyboardInterrupt:
         return 0
     except MissingExtraError as error:
         sys.stderr.write(f"{error}\n")
         return REFUSED
-    running: Closeable | None = None
+    running: Running | None = None
+    interrupts = _Interrupts() if lingers is not None else None
     try:
         # rclpy ends the spinning at SIGINT and SIGTERM alike. Python's own way, an exception in the middle of whatever
         # a callback is doing, would cut a commit in two.
-        signal.signal(signal.SIGINT, lambda number, frame: None)
-        rclpy.init(args=[sys.argv[0], *(sys.argv[1:] if arguments is None else arguments)])
+        if interrupts is None:
+            signal.signal(signal.SIGINT, lambda number, frame: None)
+        options = SignalHandlerOptions.ALL if interrupts is None else SignalHandlerOptions.NO
+        words = [sys.argv[0], *(sys.argv[1:] if arguments is None else arguments)]
+        rclpy.init(args=words, signal_handler_options=options)
         node = rclpy.create_node(name)
         executor = SingleThreadedExecutor()
         try:
             running = make(node)
             executor.add_node(node)
-            executor.spin()
+            if interrupts is None or lingers is None:
+                executor.spin()
+            else:
+                while not interrupts.last.is_set() and (not interrupts.first.is_set() or lingers(running)):
+                    executor.spin_once(timeout_sec=0.1)
         except RobotStackError as error:
             node.get_logger().fatal(str(error))
             return REFUSED
@@ -124,6 +144,15 @@ def run(name: str, make: Callable[[Any], Closeable], arguments: Sequence[str] | 
     finally:
         _end(running, rclpy)
     return 0
+
+
+class _Interrupts:
+    """Ctrl-C is noted; a second one, or SIGTERM, is the last word."""
+
+    def __init__(self) -> None:
+        self.first, self.last = threading.Event(), threading.Event()
+        signal.signal(signal.SIGINT, lambda number, frame: (self.last if self.first.is_set() else self.first).set())
+        signal.signal(signal.SIGTERM, lambda number, frame: self.last.set())
 
 
 def _end(running: Closeable | None, rclpy: Any) -> None:

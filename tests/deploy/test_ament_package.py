@@ -134,7 +134,8 @@ def test_every_executable_is_one_of_the_processes_and_runs_with_the_python_besid
     done = subprocess.run(
         [prefix / "lib" / "robot_stack" / "robot", *words], capture_output=True, text=True, check=True
     )
-    assert done.stdout.split() == ["-m", "robot_stack.deploy.robot_process", *words]
+    parent = str(os.getpid())
+    assert done.stdout.split() == ["-m", "robot_stack.deploy.child", parent, "robot_stack.deploy.robot_process", *words]
 
 
 def test_without_a_terminal_the_operator_says_how_to_run_it() -> None:
