@@ -81,6 +81,11 @@ class Stage(Protocol):
         """Of the robot node, now."""
         ...
 
+    @property
+    def reason(self) -> str:
+        """What the robot node says is wrong with the robot, or was since its last reset; empty for nothing."""
+        ...
+
     def now_s(self) -> float:
         """The robot's clock [s]."""
         ...
@@ -259,7 +264,9 @@ class Evaluation:
                 break
         steps = round((stage.now_s() - began_s) * hz)
         if ending == "stopped":
-            self._say(f"episode {index}: the robot left ARMED by itself for {stage.state}")
+            self._pause(0.3)  # its reason comes a moment after its state
+            because = f": {stage.reason}" if stage.reason else ""
+            self._say(f"episode {index}: the robot left ARMED by itself for {stage.state}{because}")
         if stage.state == "ARMED":
             stage.request("hold")
         success = ending == "success"

@@ -54,11 +54,12 @@ class RosStage:
         self._clock = ScaledClock(config.clock_speed)
         self._changed = threading.Condition()
         self._robot: Embodiment | None = None
-        self._state, self._policy = "", ""
+        self._state, self._reason, self._policy = "", "", ""
         self._scores: list[Seen] = []
         self._ended = False
         node.create_subscription(String, "embodiment", self._on_embodiment, latched())
         node.create_subscription(String, "state", self._on_state, latched(20))
+        node.create_subscription(DiagnosticStatus, "status", self._on_status, reliable(1))
         node.create_subscription(JointState, "score", self._on_score, reliable(500))
         node.create_subscription(DiagnosticStatus, "policy/status", self._on_policy, reliable(1))
         self._trigger, self._set = Trigger, SetParameters
@@ -84,6 +85,11 @@ class RosStage:
     def state(self) -> str:
         """Of the robot node, now."""
         return self._state
+
+    @property
+    def reason(self) -> str:
+        """What the robot node says is wrong."""
+        return self._reason
 
     def now_s(self) -> float:
         """The robot's clock [s]."""
@@ -192,6 +198,10 @@ class RosStage:
         with self._changed:
             self._state = message.data
             self._changed.notify_all()
+
+    def _on_status(self, message: Any) -> None:
+        with self._changed:
+            self._reason = message.message.partition(": ")[2]
 
     def _on_policy(self, message: Any) -> None:
         with self._changed:

@@ -99,6 +99,11 @@ class SimulatedStage:
         """Of the robot's loop."""
         return self.loop.state.value
 
+    @property
+    def reason(self) -> str:
+        """What was wrong with the robot since its last reset."""
+        return self.loop.latched
+
     def now_s(self) -> float:
         """The robot's clock [s]."""
         return self._clock.now()

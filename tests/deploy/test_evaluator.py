@@ -32,6 +32,7 @@ class Theatre:
         self.play, self.robot = play, ROBOT
         self.state, self.time_s, self.seed, self.began_s = "IDLE", 100.0, -1, 0.0
         self.asked: list[str] = []
+        self.reason = "the robot's state is 0.3 s old"
         self.refuse: dict[str, int] = {}
         self.said: bool | None = None
 
@@ -98,6 +99,7 @@ def test_episodes_end_by_success_failure_stop_or_time(tmp_path: Path) -> None:
     assert result.episodes[2].steps == pytest.approx(60, abs=2)
     assert result.episodes[2].total_reward == pytest.approx(60, abs=3), "once a control period"
     assert "1/4" in said[-1]
+    assert said[-2] == "episode 3: the robot left ARMED by itself for SOFT_STOP: the robot's state is 0.3 s old"
     assert load_result(tmp_path / "out" / "evaluation.json") == result
 
 
