@@ -7,8 +7,9 @@ threads, open files. A listener of its own counts how often the robot became ARM
 
 - Growth of a process is the median of the last quarter over that of the second quarter: caches fill in the first.
 - An episode is lost when the robot was ARMED and the dataset does not have it, when its number is missing from
-  ``episodes.jsonl``, when it could not be played (``error``), or when the safety chain ended it (``stopped``). The one
-  under way at the end counts as recorded only.
+  ``episodes.jsonl``, when it could not be played (``error``), or when the safety chain ended it (``stopped``). Stops
+  within 15 s of the emulator's word that the machine stood still are counted apart: a robot whose body falls silent has
+  to be stopped. The episode under way at the end counts as recorded only.
 
 Exits with 1 when memory grew by more than 5 % and 10 MB in any process, or an episode was lost.
 """
@@ -46,7 +47,9 @@ MARKS = {
 }
 SAMPLE_S = 10.0
 MOST_GROWTH_MB = 10.0
-WELL = ("success", "horizon")
+WELL = ("success", "horizon", "terminated")
+STALL = r"too slow or too busy"
+NEAR_S = 15.0
 
 
 @dataclass
@@ -195,15 +198,28 @@ def report_episodes(folder: Path, heard: Heard) -> bool:
     numbers = {int(e["index"]) for e in episodes}
     missing = sorted(set(range(max(numbers, default=-1) + 1)) - numbers)
     recorded, frames, left_out = recording_of(folder / "episodes")
-    lost = len(missing) + sum(count for ending, count in endings.items() if ending not in WELL)
+    stalled, stops = stops_of(folder / "said.txt")
+    lost = len(missing) + sum(count for ending, count in endings.items() if ending not in WELL) - stalled
     unrecorded = heard.armed - recorded
     print(f"episodes played {len(episodes)}, endings {dict(endings)}, numbers missing {missing}, lost {lost}")
+    print(f"stopped because the machine stood still: {stalled}")
+    for line in stops:
+        print(f"  {line}")
     for episode in episodes:
         if episode["error"]:
             print(f"  episode {episode['index']}: {episode['error']}")
     ticks = f"{frames} frames, {left_out} control ticks left out"
     print(f"robot ARMED {heard.armed} times, recorded {recorded}, not recorded {unrecorded}; {ticks}")
     return lost > 0 or unrecorded > 0 or not episodes
+
+
+def stops_of(said: Path) -> tuple[int, list[str]]:
+    """How many episodes were stopped near a time at which the machine stood still, and all lines about stops."""
+    lines = [(float(line[:8]), line[8:].strip()) for line in said.read_text().splitlines()]
+    stalls = [time_s for time_s, text in lines if re.search(STALL, text)]
+    stops = [time_s for time_s, text in lines if re.search(r"evaluator .*\): stopped;", text)]
+    told = [f"at {time_s:.0f} s: {text}" for time_s, text in lines if "left ARMED by itself" in text]
+    return sum(any(abs(stop - stall) < NEAR_S for stall in stalls) for stop in stops), told
 
 
 def recording_of(root: Path) -> tuple[int, int, int]:
