@@ -21,7 +21,7 @@ from robot_stack.deploy.log_tail import LogTail
 from robot_stack.deploy.operator_config import OperatorConfig
 from robot_stack.deploy.operator_keys import OperatorKeys
 from robot_stack.deploy.operator_link import OperatorLink, joy_stamp
-from robot_stack.deploy.operator_view import headline, table
+from robot_stack.deploy.operator_view import fitted, headline
 from robot_stack.deploy.parameters import declare
 from robot_stack.deploy.ros_node import REFUSED, newest
 from robot_stack.deploy.terminal_keys import TerminalKeys
@@ -89,7 +89,7 @@ def _at_the_keys(link: OperatorLink, keys: OperatorKeys, tail: LogTail, stopping
             keys.look(time.monotonic())
             for line in tail.new_lines():
                 link.note(line)
-            live.update(table(link.known), refresh=True)
+            live.update(fitted(link.known, console), refresh=True)
     return 0
 
 

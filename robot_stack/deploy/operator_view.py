@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 STATE_STYLES = {
@@ -22,8 +22,8 @@ KEYS = (
     ("c", "connect"),
     ("r", "ready"),
     ("a", "arm"),
-    ("SPACE", "hold: deadman"),
-    ("h", "hold still"),
+    ("SPACE", "deadman"),
+    ("h", "hold"),
     ("s", "soft stop"),
     ("d", "damp"),
     ("e", "EMERGENCY STOP"),
@@ -103,19 +103,30 @@ def table(known: Known) -> Any:
         grid.add_row(name, value)
     head = Text.assemble((f" {known.state or 'not heard'} ", STATE_STYLES.get(known.state, "dim")), "  ")
     head.append(headline(known), style="red" if known.level >= 2 else "yellow" if known.level == 1 else "")
-    parts: list[Any] = [head, Text(), grid]
+    parts: list[Any] = [head]
+    if known.question:  # up here, where no small terminal cuts it off
+        parts.append(Text(f"{known.question}  y / n", style="bold black on yellow"))
+    parts += [Text(), grid]
     if known.lines:
         parts += [Text(), *(Text(line, style="dim", overflow="ellipsis", no_wrap=True) for line in known.lines)]
-    parts.append(Text())
-    if known.question:
-        parts.append(Text(f"{known.question}  y / n", style="bold black on yellow"))
-    else:
-        keys = Table.grid(padding=(0, 3))
-        half = (len(KEYS) + 1) // 2
-        for row in (KEYS[:half], KEYS[half:]):
-            keys.add_row(*(Text.assemble((f" {key} ", "reverse"), f" {what}") for key, what in row))
-        parts.append(keys)
+    keys = Table.grid(padding=(0, 2))
+    half = (len(KEYS) + 1) // 2
+    for row in (KEYS[:half], KEYS[half:]):
+        keys.add_row(*(Text.assemble((f" {key} ", "reverse"), f" {what}") for key, what in row))
+    parts += [Text(), keys]
     return Panel(Group(*parts), title=known.title, title_align="left")
+
+
+def fitted(known: Known, console: Any) -> Any:
+    """The picture with as many of the newest log lines as the terminal has room for: what is below is not seen.
+
+    Args:
+        known: what to show.
+        console: of ``rich``.
+    """
+    height = len(console.render_lines(table(replace(known, lines=())), pad=False))
+    room = max(0, console.height - height - 1)
+    return table(replace(known, lines=known.lines[max(0, len(known.lines) - room) :]))
 
 
 def headline(known: Known) -> str:

@@ -12,7 +12,7 @@ from robot_stack.deploy.held_key import REPEAT_S, HeldKey, JoyButton
 from robot_stack.deploy.log_tail import LogTail
 from robot_stack.deploy.operator_config import OperatorConfig
 from robot_stack.deploy.operator_keys import OperatorKeys
-from robot_stack.deploy.operator_view import Known, headline, table
+from robot_stack.deploy.operator_view import KEYS, Known, fitted, headline, table
 from robot_stack.deploy.terminal_keys import plain_keys
 
 
@@ -223,6 +223,30 @@ def test_the_table_tells_what_matters() -> None:
         "EMERGENCY STOP",
     ):  # fmt: skip
         assert words in text, words
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
+def test_a_small_terminal_shows_fewer_lines_but_every_key(size: tuple[int, int]) -> None:
+    import io
+
+    from rich.console import Console
+
+    console = Console(width=size[0], height=size[1], record=True, file=io.StringIO())
+    values = {"last_intervention": "approach: number 1: -0.56765 to -0.580123; acceleration: number 6: 0.108 to 0.094"}
+    known = Known("deploy panda (simulated)", "active", "HOLD", 0, "HOLD: ", values, 0.1)
+    known.nodes = {"policy": (0, "waits for ARMED"), "recorder": (0, "waits")}
+    known.question = "ready: the robot MOVES to its start pose. Is everybody clear of it?"
+    known.score = "not yet; reward 0.092"
+    known.lines = tuple(f"robot | line {k}" for k in range(6))
+    console.print(fitted(known, console))
+    shown = console.export_text().splitlines()
+    assert len(shown) <= size[1] and shown[-1].startswith("╰")
+    assert any(line.rstrip(" │").endswith("y / n") for line in shown[:4]), "a question is never cut off"
+    keys = [line for line in shown[-3:-1] if " c  connect" in line or " q  quit" in line]
+    assert len(keys) == 2, "each row of keys is one line"
+    assert all(what in keys[0] + keys[1] for _, what in KEYS)
+    assert "line 5" in "".join(shown), "the newest"
+    assert ("line 0" in "".join(shown)) == (size[1] == 40)
 
 
 def test_a_silent_robot_is_told_first() -> None:
