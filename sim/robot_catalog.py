@@ -40,13 +40,17 @@ class TaskEntry:
     operator: str = ""
     """``module:function`` that makes its scripted operator; empty for none."""
 
+    noise: float = 0.003
+    """What the operator wavers by in demonstrations: standard deviation of the hands [m], in walking of the
+    velocity [m/s]."""
+
 
 _PLACES = "robot_stack.sim.robot_tasks", "robot_stack.sim.operators"
 
 
-def _entry(module: str, task: str) -> TaskEntry:
+def _entry(module: str, task: str, noise: float = TaskEntry.noise) -> TaskEntry:
     """A task whose operator's module has the same name."""
-    return TaskEntry(f"{_PLACES[0]}.{module}:{task}", f"{_PLACES[1]}.{module}:make")
+    return TaskEntry(f"{_PLACES[0]}.{module}:{task}", f"{_PLACES[1]}.{module}:make", noise)
 
 
 TASKS: dict[str, TaskEntry] = {
@@ -58,7 +62,7 @@ TASKS: dict[str, TaskEntry] = {
     "locoman/toy-basket": _entry("locoman_toy_basket", "LocoManToyBasket"),
     "locoman/press": _entry("locoman_press", "LocoManPress"),
     "locoman/ball": _entry("locoman_ball", "LocoManBall"),
-    "locoman/walk": _entry("locoman_walk", "LocoManWalk"),
+    "locoman/walk": _entry("locoman_walk", "LocoManWalk", noise=0.08),
     "locoman/stand": TaskEntry(f"{_PLACES[0]}.stand:locoman_stand"),
     "g1/button": _entry("g1_button", "G1Button"),
     "g1/shelf": _entry("g1_shelf", "G1Shelf"),

@@ -91,6 +91,18 @@ def world_maker(task: str, config: WorldConfig = WorldConfig()) -> WorldMaker:
     return benchmarks[family](name, config)
 
 
+def usual_noise(task: str) -> float:
+    """The noise that demonstrations of a task usually have: standard deviation [action unit, for robots m or m/s].
+
+    Raises:
+        UnknownNameError: if there is no such task.
+    """
+    from robot_stack.sim.robot_catalog import TASKS
+
+    name = full_name(task)
+    return TASKS[name].noise if name in TASKS else 0.1
+
+
 def expert_maker(task: str, noise_std: float = 0.0) -> DriverMaker:
     """What makes the scripted expert of a Meta-World task or the scripted operator of a robot's task, beside its world.
 
