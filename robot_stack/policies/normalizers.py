@@ -123,7 +123,7 @@ def fit_normalizers(config: NormalizationConfig, rows: Sequence[SourceRows]) -> 
         tuple(
             SourceNormalizer(
                 r.name if config.per_source else ALL_SOURCES,
-                _fit_state(config, np.asarray(r.state)),
+                bounded(config, fit(config.state, np.asarray(r.state), quantiles=config.quantiles)),
                 fit(config.action, _action_rows(config, r), quantiles=config.quantiles),
             )
             for r in rows
@@ -131,9 +131,9 @@ def fit_normalizers(config: NormalizationConfig, rows: Sequence[SourceRows]) -> 
     )
 
 
-def _fit_state(config: NormalizationConfig, state: np.ndarray) -> Normalizer:
-    fitted = fit(config.state, state, quantiles=config.quantiles)
-    return replace(fitted, clip=config.state_clip) if config.state == "min_max" else fitted
+def bounded(config: NormalizationConfig, state: Normalizer) -> Normalizer:
+    """The normaliser of states with the bound that the configuration gives it."""
+    return replace(state, clip=config.state_clip) if config.state == "min_max" else state
 
 
 def _action_rows(config: NormalizationConfig, rows: SourceRows) -> np.ndarray:

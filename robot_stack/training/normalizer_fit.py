@@ -15,7 +15,7 @@ from robot_stack.core.normalizer import Normalizer, NormalizerKind, identity, me
 from robot_stack.core.seeding import generator
 from robot_stack.datasets.windows import Windows
 from robot_stack.policies.config import NormalizationConfig
-from robot_stack.policies.normalizers import ALL_SOURCES, PolicyNormalizers, SourceNormalizer
+from robot_stack.policies.normalizers import ALL_SOURCES, PolicyNormalizers, SourceNormalizer, bounded
 from robot_stack.training.dataset_embodiment import ACTION, STATE
 from robot_stack.training.row_blocks import Rows, rows_of_episodes, rows_of_step
 
@@ -47,7 +47,7 @@ def _fit_source(
 ) -> SourceNormalizer:
     rows = [rows_of_episodes(windows.dataset, windows.episodes) for windows in group]
     has_state = STATE in group[0].dataset.features
-    state = _fit(config.state, STATE, rows, config.quantiles) if has_state else identity(0)
+    state = bounded(config, _fit(config.state, STATE, rows, config.quantiles)) if has_state else identity(0)
     if not config.action_per_step:
         return SourceNormalizer(name, state, _fit(config.action, ACTION, rows, config.quantiles))
     steps = [
